@@ -1,0 +1,2 @@
+//! The bd binary.
+fn main() {}
