@@ -1,1 +1,17 @@
-//! (filled by its first commit)
+//! One partition of a streaming log on disk.
+pub mod batch;
+pub mod compression;
+mod config;
+mod error;
+mod flusher;
+mod fs;
+mod log;
+
+pub use config::{
+    AbortedTxn, Appended, CorruptionPolicy, Deleted, Isolation, LogConfig, OpenTxn, ProducerState,
+    ReadResult, Recovery, TimestampType,
+};
+pub use error::LogError;
+pub use flusher::{Flusher, FlusherConfig};
+pub use fs::{Fs, FsFile, OpenMode, RealFs};
+pub use log::Log;
