@@ -1,8 +1,9 @@
 //! The typed logical plan of a query.
 //!
 //! Every node has output columns by place. A stream's node has exactly one event-time column among them ([`Plan::time`], BIGINT ms,
-//! named `ROWTIME`) and a bound on it ([`Plan::lag_ms`]): when a node is given watermark `W` (the least over its inputs), every row
-//! that it emits later has a time >= `W - lag_ms`. A query whose lag cannot be bounded is refused at CREATE.
+//! named `ROWTIME`) and a bound on it ([`Plan::lag_ms`], counted from the scans, so it holds all that the nodes below add): when `W` is
+//! the least watermark over the stream scans below a node, every row that it emits later has a time >= `W - lag_ms`. So a node's
+//! output watermark is `W - lag_ms`. A query whose lag cannot be bounded is refused at CREATE.
 //!
 //! ```text
 //! sessions:  Sink ◀ Project ◀ Filter(action IN (1,3) AND ..) ◀ LeadLag(partition user, device; within 24 h) ◀ StreamScan(actions)
