@@ -1,5 +1,6 @@
 //! The codec trait: one format bound to one schema.
 
+use crate::failure::{Failure, Fallible};
 use crate::{Row, Schema};
 use arrow_array::RecordBatch;
 
@@ -42,6 +43,31 @@ impl Encoded {
     pub fn get(&self, i: usize) -> &[u8] {
         let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
         &self.arena[start..self.ends[i] as usize]
+    }
+
+    /// Appends `count` records that `write` writes. On an error nothing is appended.
+    pub(crate) fn append(
+        &mut self,
+        count: usize,
+        mut write: impl FnMut(usize, &mut Vec<u8>) -> Fallible<()>,
+    ) -> Result<(), RecordError> {
+        let (bytes, records) = (self.arena.len(), self.ends.len());
+        self.ends.reserve(count);
+        for i in 0..count {
+            let end = write(i, &mut self.arena).and_then(|()| {
+                u32::try_from(self.arena.len())
+                    .map_err(|_| Failure::new("the batch encodes to more than 2^32 - 1 bytes"))
+            });
+            match end {
+                Ok(end) => self.ends.push(end),
+                Err(failure) => {
+                    self.arena.truncate(bytes);
+                    self.ends.truncate(records);
+                    return Err(failure.of_record(i));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Empties it, keeping its memory.

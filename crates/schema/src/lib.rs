@@ -3,18 +3,33 @@
 //! ```text
 //!  bytes ──▶ decode_arrow ──▶ RecordBatch        rows: Row/Value with a Schema (the Connect data model)
 //!        ◀── encode_arrow ◀──                    Arrow: what the engine and pull queries speak
-//!        ──▶ decode_rows  ──▶ Row                bytes ──▶ Arrow never goes through rows
-//!        ◀── encode_rows  ◀──
+//!        ──▶ decode_row   ──▶ Row                bytes ──▶ Arrow never goes through rows
+//!        ◀── encode_row   ◀──
+//!  Row   ──▶ rows_to_arrow ─▶ RecordBatch ──▶ arrow_to_rows ──▶ Row
 //! ```
-//! A [`Codec`] is one format (JSON now) bound to one [`Schema`]. A record that cannot be decoded costs that record only: it comes
-//! back as a [`RecordError`] with its place and reason, and the rest of the batch is decoded.
+//! A [`Codec`] is one format bound to one [`Schema`]; [`codec`] finds it by the format's name. A record that cannot be decoded costs
+//! that record only: it comes back as a [`RecordError`] with its place and reason, and the rest of the batch is decoded.
 //!
 //! Not here: where bytes come from (`bd-cluster`), what is done with bad records (the engine, the connect worker).
 
+mod batch;
+mod cells;
 mod codec;
+mod column;
+mod failure;
+mod formats;
+mod json;
+mod kafka;
+mod numeric;
+mod temporal;
 mod types;
 mod value;
 
+pub use batch::rows_to_arrow;
+pub use cells::arrow_to_rows;
 pub use codec::{Codec, Decoded, Encoded, RecordError};
+pub use formats::{FORMATS, Role, UnknownFormat, codec};
+pub use json::JsonCodec;
+pub use kafka::KafkaCodec;
 pub use types::{DataType, Field, Schema};
 pub use value::{Row, Value};

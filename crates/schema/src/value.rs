@@ -35,3 +35,25 @@ pub enum Value {
     /// `STRUCT`: one value for each field.
     Struct(Vec<Value>),
 }
+
+impl Value {
+    /// The name of its type, without parameters: `NULL`, `BIGINT`, `ARRAY`, ...
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Boolean(_) => "BOOLEAN",
+            Self::Integer(_) => "INTEGER",
+            Self::BigInt(_) => "BIGINT",
+            Self::Double(_) => "DOUBLE",
+            Self::Decimal(_) => "DECIMAL",
+            Self::Varchar(_) => "VARCHAR",
+            Self::Bytes(_) => "BYTES",
+            Self::Date(_) => "DATE",
+            Self::Time(_) => "TIME",
+            Self::Timestamp(_) => "TIMESTAMP",
+            Self::Array(_) => "ARRAY",
+            Self::Map(_) => "MAP",
+            Self::Struct(_) => "STRUCT",
+        }
+    }
+}

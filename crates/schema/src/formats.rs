@@ -1,0 +1,107 @@
+//! Codecs by the name of their format.
+
+use crate::{Codec, JsonCodec, KafkaCodec, Schema};
+use std::fmt;
+use std::sync::Arc;
+
+/// The formats that [`codec`] knows.
+pub const FORMATS: [&str; 2] = ["JSON", "KAFKA"];
+
+/// The part of a record that a codec is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
+
+/// Why there is no codec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownFormat {
+    /// No format has that name.
+    #[error("there is no {role} format {name}; the formats are {}", FORMATS.join(", "))]
+    Name {
+        /// The name that was asked for.
+        name: String,
+        /// What for.
+        role: Role,
+    },
+    /// The format exists and cannot hold such columns.
+    #[error(
+        "the format {name} cannot hold the {role} ({columns}): it holds a single column of type INTEGER, BIGINT, DOUBLE, \
+         VARCHAR or BYTES; use JSON"
+    )]
+    Columns {
+        /// The format.
+        name: &'static str,
+        /// What for.
+        role: Role,
+        /// The columns as in a statement.
+        columns: String,
+    },
+}
+
+/// The codec of the format of that name (`value_format`, `key_format`; case does not matter) for these columns.
+///
+/// # Errors
+/// There is no such format, or it cannot hold these columns. Both name what would do.
+pub fn codec(format: &str, schema: &Schema, role: Role) -> Result<Arc<dyn Codec>, UnknownFormat> {
+    let schema = schema.clone();
+    match (format.to_ascii_uppercase().as_str(), role) {
+        ("JSON", Role::Value) => Ok(Arc::new(JsonCodec::new(schema))),
+        ("JSON", Role::Key) => Ok(Arc::new(JsonCodec::key(schema))),
+        ("KAFKA", role) => {
+            let columns: Vec<String> =
+                schema.fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
+            match KafkaCodec::new(schema) {
+                Some(codec) => Ok(Arc::new(codec)),
+                None => Err(UnknownFormat::Columns { name: "KAFKA", role, columns: columns.join(", ") }),
+            }
+        }
+        _ => Err(UnknownFormat::Name { name: format.to_owned(), role }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DataType, Field};
+
+    #[test]
+    fn formats_are_found_without_regard_to_case() {
+        let schema = Schema::new(vec![Field::new("id", DataType::BigInt)]);
+        for (name, role, wanted) in [
+            ("json", Role::Value, &b"{\"id\":45}"[..]),
+            ("JSON", Role::Key, b"45"),
+            ("Kafka", Role::Key, &[0, 0, 0, 0, 0, 0, 0, 45]),
+        ] {
+            let mut out = Vec::new();
+            let codec = codec(name, &schema, role).unwrap();
+            codec.encode_row(&vec![crate::Value::BigInt(45)], &mut out).unwrap();
+            assert_eq!(out, wanted);
+        }
+    }
+
+    #[test]
+    fn an_unknown_format_is_told_what_there_is() {
+        let error = codec("avro", &Schema::default(), Role::Value).err().unwrap();
+        assert_eq!(error.to_string(), "there is no value format avro; the formats are JSON, KAFKA");
+    }
+
+    #[test]
+    fn columns_that_a_format_cannot_hold_are_named() {
+        let fields = vec![Field::new("a", DataType::Integer), Field::new("b", DataType::Boolean)];
+        let error = codec("KAFKA", &Schema::new(fields), Role::Key).err().unwrap();
+        assert!(error.to_string().contains("the key (a INTEGER, b BOOLEAN)"), "{error}");
+    }
+}
