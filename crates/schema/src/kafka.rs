@@ -142,10 +142,26 @@ impl Codec for KafkaCodec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Field;
+    use crate::{Field, conformance};
+    use std::sync::Arc;
 
     fn codec(data_type: DataType) -> KafkaCodec {
         KafkaCodec::new(Schema::new(vec![Field::new("k", data_type)])).unwrap()
+    }
+
+    #[test]
+    fn it_conforms() {
+        conformance::all(&conformance::Format {
+            codec: &|schema| Some(Arc::new(KafkaCodec::new(schema.clone())?)),
+            nulls: false,
+            all_doubles: true,
+            malformed: &|schema| match schema.fields[0].data_type {
+                DataType::Integer => [0, 3, 5, 8].map(|n| (vec![0; n], "v".into())).into(),
+                DataType::BigInt | DataType::Double => [0, 4, 7, 9].map(|n| (vec![0; n], "v".into())).into(),
+                DataType::Varchar => vec![(b"\xff".to_vec(), "v".into()), (b"a\xc3".to_vec(), "v".into())],
+                _ => vec![],
+            },
+        });
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod batch;
 mod cells;
 mod codec;
 mod column;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod failure;
 mod formats;
 mod json;

@@ -81,7 +81,11 @@ impl<'a> ObjectReader<'a> {
             first = false;
             let guess = if previous == NONE { self.first } else { self.seen[previous].next };
             let (place, target) = match self.seen.get(guess) {
-                Some(seen) if !seen.text.is_empty() && s.take_all(&seen.text) => (guess, seen.target),
+                Some(seen) if !seen.text.is_empty() && s.take_all(&seen.text) => {
+                    // There may be more space than last time.
+                    s.skip_space();
+                    (guess, seen.target)
+                }
                 _ => self.look_up(s, previous)?,
             };
             // NONE if the key is not remembered: the next guess is then that for the first key, and harmless.

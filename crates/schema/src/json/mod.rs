@@ -25,6 +25,8 @@
 mod arrow;
 mod encode;
 mod key;
+#[cfg(test)]
+mod properties;
 mod rows;
 mod scalar;
 mod scan;
@@ -91,7 +93,7 @@ impl JsonCodec {
 
     fn read(&self, payload: &[u8], columns: &mut [Column], reader: &mut ObjectReader<'_>) -> Fallible<()> {
         let mut s = Scanner::new(payload)?;
-        if self.bare && !key::is_wrapped(&s, &self.shape)? {
+        if self.bare && !key::is_wrapped(&s, &self.shape, self.wrapped)? {
             reader.read_bare(&mut s, columns)?;
         } else {
             object_wanted(&s)?;
@@ -103,7 +105,7 @@ impl JsonCodec {
 
     fn read_row(&self, payload: &[u8]) -> Fallible<Row> {
         let mut s = Scanner::new(payload)?;
-        let row = if self.bare && !key::is_wrapped(&s, &self.shape)? {
+        let row = if self.bare && !key::is_wrapped(&s, &self.shape, self.wrapped)? {
             let value = rows::value(&mut s, &self.shape.fields[0]);
             vec![value.map_err(|e| e.in_field(&self.shape.names[0]))?]
         } else {
