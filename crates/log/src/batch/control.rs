@@ -1,6 +1,4 @@
-//! Transaction markers: control batches that end a transaction ([KIP-98]).
-//!
-//! [KIP-98]: https://cwiki.apache.org/confluence/x/ZhEIAw
+//! Transaction markers: control batches that end a transaction (KIP-98).
 
 use bytes::BytesMut;
 

@@ -40,5 +40,5 @@ mod varint;
 pub use builder::BatchBuilder;
 pub use control::ControlMarker;
 pub use header::{BatchError, BatchHeader, Batches, HEADER_BYTES, verify_crc};
-pub(crate) use header::{LENGTH_PREFIX_BYTES, stamp, stamp_log_append_time};
+pub(crate) use header::{add_sequence, stamp, stamp_log_append_time};
 pub use records::{Header, HeaderIter, HeaderRanges, Record, RecordsIter};

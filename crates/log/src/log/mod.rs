@@ -1,108 +1,185 @@
-//! The log of one partition.
+//! The log of one partition: what it consists of, and the questions that need no file.
+
+mod append;
+mod lookup;
+mod open;
+mod read;
+mod retention;
+mod scan;
+mod sync;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::BytesMut;
+use parking_lot::{Mutex, RwLock};
 
-use crate::*;
+use crate::producer::Producers;
+use crate::segment::Segment;
+use crate::{Fs, FsFile, LogConfig, LogError, OpenTxn, ProducerState};
 
-/// The log of one partition. All methods take `&self` and are thread safe.
+/// The log of one partition. All methods take `&self` and are thread safe: one appends, one syncs, many read at a time.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bd_log::{Isolation, Log, LogConfig, RealFs, batch::BatchBuilder};
+/// let dir = tempfile::tempdir()?;
+/// let (log, _) = Log::open(Arc::new(RealFs), &dir.path().join("topic-0"), LogConfig::default())?;
+/// let mut batch = BatchBuilder::new();
+/// batch.append(1_000, None, Some(b"hello"), &[]);
+/// let appended = log.append(batch.build(), 0)?;
+/// assert!(log.read(0, 1 << 20, Isolation::HighWatermark, true)?.bytes.is_empty()); // not durable yet
+/// log.sync()?;
+/// let read = log.read(0, 1 << 20, Isolation::HighWatermark, true)?;
+/// assert_eq!(read.next_offset, appended.last_offset + 1);
+/// log.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Log {
+    fs: Arc<dyn Fs>,
     dir: PathBuf,
+    config: RwLock<LogConfig>,
+    /// Lock order: `syncer`, `writer`, `segments`.
+    syncer: Mutex<Syncer>,
+    writer: Mutex<Writer>,
+    segments: RwLock<BTreeMap<i64, Arc<Segment>>>,
+    marks: Marks,
 }
 
-#[allow(unused_variables)]
+/// Offsets that readers look at without a lock.
+#[derive(Debug, Default)]
+struct Marks {
+    start: AtomicI64,
+    end: AtomicI64,
+    high_watermark: AtomicI64,
+    /// First offset of a transaction that is not durably decided, else `i64::MAX`.
+    first_unstable: AtomicI64,
+}
+
+/// What appending changes.
+struct Writer {
+    active: Arc<Segment>,
+    producers: Producers,
+    /// Sealed since the last sync, with the producers' state at the end of each.
+    sealed: Vec<(Arc<Segment>, Vec<u8>)>,
+    /// Files were created whose names are not durable yet.
+    names_dirty: bool,
+    /// The marker of the last clean shutdown is still there.
+    marked_clean: bool,
+    stopped: Option<Stopped>,
+}
+
+/// Why a log takes no more writes.
+#[derive(Debug, Clone)]
+enum Stopped {
+    Poisoned(Arc<str>),
+    Closed,
+}
+
+/// What syncing changes.
+struct Syncer {
+    recovery_point: Arc<dyn FsFile>,
+    /// Size of the active segment when the recovery point itself was made durable.
+    recovery_point_at_size: u64,
+}
+
 impl Log {
-    fn later<T>(&self) -> Result<T, LogError> {
-        Err(LogError::Closed { dir: self.dir.clone() })
-    }
-    /// Opens or creates.
-    pub fn open(fs: Arc<dyn Fs>, dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
-        Ok((Log { dir: dir.to_path_buf() }, Recovery::default()))
-    }
     /// The partition's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-    /// Appends whole v2 batches; not yet durable.
-    pub fn append(&self, batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
-        self.later()
-    }
-    /// Appends a transaction marker; not yet durable.
-    pub fn append_marker(
-        &self,
-        producer_id: i64,
-        producer_epoch: i16,
-        commit: bool,
-        coordinator_epoch: i32,
-        leader_epoch: i32,
-    ) -> Result<Appended, LogError> {
-        self.later()
-    }
-    /// fdatasync; returns the new high watermark.
-    pub fn sync(&self) -> Result<i64, LogError> {
-        self.later()
-    }
-    /// First offset.
+
+    /// First offset that can be read.
     pub fn start_offset(&self) -> i64 {
-        0
+        self.marks.start.load(Ordering::Acquire)
     }
-    /// Next offset to be written.
+
+    /// The offset the next record gets (log end offset).
     pub fn end_offset(&self) -> i64 {
-        0
+        self.marks.end.load(Ordering::Acquire)
     }
-    /// Durable end.
+
+    /// The durable end: everything before it survives power loss.
     pub fn high_watermark(&self) -> i64 {
-        0
+        self.marks.high_watermark.load(Ordering::Acquire)
     }
-    /// First offset a read_committed reader may not see.
+
+    /// First offset that a `read_committed` reader may not see yet: that of the first undecided transaction, at most the
+    /// high watermark. A transaction counts as undecided until its marker is durable.
     pub fn last_stable_offset(&self) -> i64 {
-        0
+        // In this order: a transaction that begins between the two loads lies behind the high watermark loaded.
+        let high_watermark = self.high_watermark();
+        let unstable = self.marks.first_unstable.load(Ordering::Acquire);
+        unstable.min(high_watermark).max(self.start_offset().min(high_watermark))
     }
-    /// Whole batches from the one containing `offset`.
-    pub fn read(
-        &self,
-        offset: i64,
-        max_bytes: usize,
-        isolation: Isolation,
-        min_one: bool,
-    ) -> Result<ReadResult, LogError> {
-        self.later()
+
+    /// Bytes of all segments' logs.
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.read().values().map(|s| s.size()).sum()
     }
-    /// First durable record with timestamp >= `timestamp`: (offset, timestamp).
-    pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, LogError> {
-        self.later()
-    }
-    /// Durable record with the greatest timestamp: (offset, timestamp).
-    pub fn max_timestamp_offset(&self) -> Result<Option<(i64, i64)>, LogError> {
-        self.later()
-    }
-    /// Raises the start offset (at most to the high watermark); returns the new start.
-    pub fn delete_records_before(&self, offset: i64) -> Result<i64, LogError> {
-        self.later()
-    }
-    /// Deletes old segments by time and size, forgets idle producers.
-    pub fn apply_retention(&self, now_ms: i64) -> Result<Deleted, LogError> {
-        self.later()
-    }
-    /// Changes the settings of a log in use.
-    pub fn set_config(&self, config: LogConfig) -> Result<(), LogError> {
-        self.later()
-    }
-    /// All known producers.
+
+    /// All known producers, by id.
     pub fn producer_states(&self) -> Vec<ProducerState> {
-        Vec::new()
+        self.writer.lock().producers.states()
     }
+
     /// All open transactions, oldest first.
     pub fn open_transactions(&self) -> Vec<OpenTxn> {
-        Vec::new()
+        self.writer.lock().producers.open_transactions()
     }
-    /// Bytes of all segments.
-    pub fn size_bytes(&self) -> u64 {
-        0
+
+    /// The settings in use.
+    pub fn config(&self) -> LogConfig {
+        self.config.read().clone()
     }
-    /// Clean shutdown.
-    pub fn close(&self) -> Result<(), LogError> {
-        self.later()
+
+    /// Changes the settings of a log in use; they hold from the next append, read or retention run on.
+    ///
+    /// # Errors
+    /// [`LogError::InvalidConfig`].
+    pub fn set_config(&self, config: LogConfig) -> Result<(), LogError> {
+        config.validate()?;
+        *self.config.write() = config;
+        Ok(())
     }
+
+    /// Whether appends and syncs are possible.
+    fn writable(&self, writer: &Writer) -> Result<(), LogError> {
+        match &writer.stopped {
+            None => Ok(()),
+            Some(Stopped::Closed) => Err(LogError::Closed { dir: self.dir.clone() }),
+            Some(Stopped::Poisoned(reason)) => {
+                Err(LogError::Poisoned { dir: self.dir.clone(), reason: reason.clone() })
+            }
+        }
+    }
+
+    /// Stops all further writes because of `error`, and returns the error that says so.
+    fn poison(&self, writer: &mut Writer, error: &LogError) -> LogError {
+        let reason: Arc<str> = error.to_string().into();
+        tracing::error!(dir = %self.dir.display(), %reason, "log takes no more writes");
+        writer.stopped = Some(Stopped::Poisoned(reason.clone()));
+        LogError::Poisoned { dir: self.dir.clone(), reason }
+    }
+
+    /// The segment that holds `offset`, and the base offset of the next one.
+    fn segment_of(&self, offset: i64) -> Option<(Arc<Segment>, Option<i64>)> {
+        let segments = self.segments.read();
+        let (base, segment) = segments.range(..=offset).next_back()?;
+        let next = segments.range(base + 1..).next().map(|(base, _)| *base);
+        Some((segment.clone(), next))
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("dir", &self.dir).field("marks", &self.marks).finish_non_exhaustive()
+    }
+}
+
+/// Wall clock, ms since 1970.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }

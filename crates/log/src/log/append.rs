@@ -1,0 +1,256 @@
+//! The write path: check, stamp, one write, publish.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+
+use super::{Log, Writer, now_ms};
+use crate::batch::{self, BatchError, BatchHeader, Batches, ControlMarker};
+use crate::index::Aborted;
+use crate::producer::{BatchMeta, Check, Producer};
+use crate::segment::Segment;
+use crate::{Appended, LogConfig, LogError, TimestampType, files, snapshot};
+
+/// A batch of one append: where it starts in the bytes given, and its header.
+type Part = (usize, BatchHeader);
+
+impl Log {
+    /// Appends one or more whole v2 batches as their producer sent them, in one write. Base offset and `leader_epoch` are
+    /// stamped into the given bytes; with `LogAppendTime` also time and CRC. Not durable until [`Log::sync`].
+    ///
+    /// A repeat of one of the producer's last five batches writes nothing and answers with the earlier offsets
+    /// ([`Appended::duplicate`]).
+    ///
+    /// # Errors
+    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::TooLarge`]; for producers
+    /// [`LogError::OutOfOrderSequence`], [`LogError::InvalidProducerEpoch`], [`LogError::UnknownProducer`],
+    /// [`LogError::InvalidTxnState`]; [`LogError::StorageFull`] (retry later), [`LogError::Io`],
+    /// [`LogError::Poisoned`], [`LogError::Closed`].
+    pub fn append(&self, mut batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
+        let config = self.config.read().clone();
+        let mut parts = check_batches(&batches, &config)?;
+        let mut writer = self.writer.lock();
+        self.writable(&writer)?;
+        if let Some(repeat) = self.check_producers(&writer, &parts)? {
+            return Ok(Appended {
+                base_offset: repeat.base_offset,
+                last_offset: repeat.last_offset,
+                max_timestamp: repeat.max_timestamp,
+                log_append_time: -1,
+                log_start_offset: self.start_offset(),
+                duplicate: true,
+            });
+        }
+        let now = now_ms();
+        let log_append_time = (config.message_timestamp_type == TimestampType::LogAppendTime).then_some(now);
+        let mut offset = self.end_offset();
+        for (at, header) in &mut parts {
+            let range = *at..*at + header.size();
+            let part = batches.get_mut(range).unwrap_or_default();
+            batch::stamp(part, offset, leader_epoch);
+            header.base_offset = offset;
+            if let Some(now) = log_append_time {
+                batch::stamp_log_append_time(part, now);
+                header.max_timestamp = now;
+            }
+            offset = header.next_offset();
+        }
+        let base_offset = self.end_offset();
+        self.write(&mut writer, &batches, &parts, &config)?;
+        for (_, header) in &parts {
+            writer.producers.note(header, now);
+        }
+        self.publish(&writer, offset);
+        Ok(Appended {
+            base_offset,
+            last_offset: offset - 1,
+            max_timestamp: parts.iter().map(|(_, h)| h.max_timestamp).max().unwrap_or(-1),
+            log_append_time: log_append_time.unwrap_or(-1),
+            log_start_offset: self.start_offset(),
+            duplicate: false,
+        })
+    }
+
+    /// Appends a transaction marker, which ends the producer's open transaction. Repeating it is harmless: with nothing
+    /// open it changes only epochs. Not durable until [`Log::sync`]; the last stable offset moves only then.
+    ///
+    /// # Errors
+    /// [`LogError::InvalidProducerEpoch`], [`LogError::CoordinatorFenced`], and the I/O errors of [`Log::append`].
+    pub fn append_marker(
+        &self,
+        producer_id: i64,
+        producer_epoch: i16,
+        commit: bool,
+        coordinator_epoch: i32,
+        leader_epoch: i32,
+    ) -> Result<Appended, LogError> {
+        let config = self.config.read().clone();
+        let marker = ControlMarker { commit, coordinator_epoch };
+        let mut writer = self.writer.lock();
+        self.writable(&writer)?;
+        writer.producers.check_marker(producer_id, producer_epoch, coordinator_epoch)?;
+        let (now, base_offset) = (now_ms(), self.end_offset());
+        let mut bytes = marker.build(producer_id, producer_epoch, now);
+        batch::stamp(&mut bytes, base_offset, leader_epoch);
+        let header = BatchHeader::parse(&bytes)?;
+        self.write(&mut writer, &bytes, &[(0, header)], &config)?;
+        if let Some(txn) = writer.producers.note_marker(&header, &marker, now) {
+            let last_stable = writer.producers.first_open().min(header.next_offset());
+            writer.active.note_aborted(Aborted { txn, last_stable });
+        }
+        self.publish(&writer, header.next_offset());
+        Ok(Appended {
+            base_offset,
+            last_offset: base_offset,
+            max_timestamp: now,
+            log_append_time: -1,
+            log_start_offset: self.start_offset(),
+            duplicate: false,
+        })
+    }
+
+    /// Checks sequences and epochs. `Some`: all of it is a repeat.
+    fn check_producers(&self, writer: &Writer, parts: &[Part]) -> Result<Option<BatchMeta>, LogError> {
+        let records_deleted = self.start_offset() > 0;
+        let mut repeats: Option<BatchMeta> = None;
+        let mut repeated = 0;
+        // Producers as they will be after the batches before; only needed when there are several.
+        let mut staged: Vec<(i64, Producer)> = Vec::new();
+        for (_, header) in parts.iter().filter(|(_, h)| h.has_producer()) {
+            let earlier = staged.iter_mut().find(|(id, _)| *id == header.producer_id);
+            match writer.producers.check(earlier.as_ref().map(|(_, p)| p), header, records_deleted)? {
+                Check::Repeat(meta) => {
+                    repeated += 1;
+                    let first = repeats.get_or_insert(meta);
+                    first.last_offset = meta.last_offset;
+                    first.max_timestamp = first.max_timestamp.max(meta.max_timestamp);
+                }
+                Check::New if parts.len() == 1 => {}
+                Check::New => match earlier {
+                    Some((_, producer)) => producer.note(header, 0),
+                    None => {
+                        let known = writer.producers.map().get(&header.producer_id).cloned();
+                        let mut producer = known.unwrap_or_else(|| Producer::new(header.producer_epoch));
+                        producer.note(header, 0);
+                        staged.push((header.producer_id, producer));
+                    }
+                },
+            }
+        }
+        if repeated > 0 && repeated < parts.len() {
+            return Err(LogError::InvalidBatch(BatchError::Field {
+                field: "batches already appended",
+                value: repeated as i64,
+                reason: "one append mixes repeated and new batches; send them apart",
+            }));
+        }
+        Ok(repeats)
+    }
+
+    /// Writes the stamped bytes behind the active segment, rolling it first if they do not fit, and indexes them. After an
+    /// error the file is as long as before.
+    fn write(
+        &self,
+        writer: &mut Writer,
+        bytes: &[u8],
+        parts: &[Part],
+        config: &LogConfig,
+    ) -> Result<(), LogError> {
+        if writer.marked_clean {
+            // The marker tells the size of the segment, so a stale one is recognised; removing it is tidiness.
+            files::remove(&*self.fs, &self.dir.join(files::CLEAN_SHUTDOWN))?;
+            writer.marked_clean = false;
+        }
+        let size = writer.active.size();
+        let last = parts.last().map_or(0, |(_, h)| h.last_offset());
+        if size > 0
+            && (size + bytes.len() as u64 > config.segment_bytes
+                || last - writer.active.base_offset > i64::from(i32::MAX))
+        {
+            self.roll(writer)?;
+        }
+        let position = writer.active.size();
+        let file = writer.active.file().clone();
+        if let Err(error) = file.write_all_at(position, bytes) {
+            let error = LogError::io("append to", &writer.active.path(), error);
+            if let Err(repair) = file.set_len(position) {
+                let repair = LogError::io("cut the failed write off", &writer.active.path(), repair);
+                return Err(self.poison(writer, &repair));
+            }
+            return Err(error);
+        }
+        for (at, header) in parts {
+            writer.active.note(header, position + *at as u64, config.index_interval_bytes);
+        }
+        writer.active.publish(position + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Starts a new active segment at the log's end. What the old one still needs on disk is written by the next sync.
+    pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), LogError> {
+        let segment = Arc::new(Segment::create(&self.fs, &self.dir, self.end_offset())?);
+        let sealed = std::mem::replace(&mut writer.active, segment.clone());
+        writer.sealed.push((sealed, snapshot::encode(&writer.producers)));
+        writer.names_dirty = true;
+        writer.marked_clean = false; // the marker names another segment now
+        self.segments.write().insert(segment.base_offset, segment);
+        Ok(())
+    }
+
+    /// Makes an append visible: first the transactions, then the end that lets others see its records.
+    fn publish(&self, writer: &Writer, end: i64) {
+        self.marks.first_unstable.store(writer.producers.first_unstable(), Ordering::Release);
+        self.marks.end.store(end, Ordering::Release);
+    }
+}
+
+/// Checks everything about the batches that does not depend on the log's state.
+fn check_batches(bytes: &[u8], config: &LogConfig) -> Result<Vec<Part>, LogError> {
+    if bytes.is_empty() {
+        return Err(BatchError::Truncated { need: batch::HEADER_BYTES, have: 0 }.into());
+    }
+    if bytes.len() as u64 > config.segment_bytes {
+        return Err(LogError::TooLarge { size: bytes.len(), max: config.segment_bytes as usize });
+    }
+    let mut parts = Vec::with_capacity(1);
+    for item in Batches::new(bytes) {
+        let (range, header) = item?;
+        if header.size() > config.max_message_bytes {
+            return Err(LogError::TooLarge { size: header.size(), max: config.max_message_bytes });
+        }
+        check_header(&header)?;
+        batch::verify_crc(bytes.get(range.clone()).unwrap_or_default())?;
+        parts.push((range.start, header));
+    }
+    Ok(parts)
+}
+
+fn check_header(header: &BatchHeader) -> Result<(), BatchError> {
+    let wrong = |field, value: i64, reason| Err(BatchError::Field { field, value, reason });
+    header.codec()?;
+    if header.is_control() {
+        return wrong("attributes", i64::from(header.attributes), "producers do not write control batches");
+    }
+    if header.record_count < 1 {
+        return wrong("record count", i64::from(header.record_count), "a batch holds at least one record");
+    }
+    if header.last_offset_delta != header.record_count - 1 {
+        return wrong(
+            "last offset delta",
+            i64::from(header.last_offset_delta),
+            "not the record count less one",
+        );
+    }
+    if header.has_producer() && (header.producer_epoch < 0 || header.base_sequence < 0) {
+        return wrong(
+            "base sequence",
+            i64::from(header.base_sequence),
+            "an idempotent producer numbers its batches",
+        );
+    }
+    if header.is_transactional() && !header.has_producer() {
+        return wrong("producer id", header.producer_id, "a transactional batch needs a producer");
+    }
+    Ok(())
+}

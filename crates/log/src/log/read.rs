@@ -1,0 +1,221 @@
+//! The read path: find, one pread, cut at batch boundaries.
+
+use bytes::Bytes;
+
+use super::Log;
+use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::segment::Segment;
+use crate::{AbortedTxn, Isolation, LogError, ReadResult};
+
+/// Whole batches of one segment.
+struct Slice {
+    bytes: Bytes,
+    first: i64,
+    next: i64,
+}
+
+impl Log {
+    /// Whole batches from the one that holds `offset`, straight from the file, at most `max_bytes` of them (but at least
+    /// one with `min_one`), and none at or beyond the bound of `isolation`. An offset at or behind that bound, up to the
+    /// log's end, gives no bytes. One call reads from one segment.
+    ///
+    /// # Errors
+    /// [`LogError::OffsetOutOfRange`]; [`LogError::Corrupt`] if the file does not hold what the index says;
+    /// [`LogError::Io`].
+    pub fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        isolation: Isolation,
+        min_one: bool,
+    ) -> Result<ReadResult, LogError> {
+        // The stable offset first: it never lies behind a high watermark loaded later.
+        let last_stable_offset = self.last_stable_offset();
+        let high_watermark = self.high_watermark();
+        let (start_offset, end) = (self.start_offset(), self.end_offset());
+        if offset < start_offset || offset > end {
+            return Err(LogError::OffsetOutOfRange { offset, start: start_offset, end });
+        }
+        let bound = match isolation {
+            Isolation::LogEnd => end,
+            Isolation::HighWatermark => high_watermark,
+            Isolation::LastStable => last_stable_offset,
+        };
+        let mut result = ReadResult {
+            bytes: Bytes::new(),
+            next_offset: offset,
+            aborted: Vec::new(),
+            start_offset,
+            high_watermark,
+            last_stable_offset,
+        };
+        let Some(slice) = self.slice(offset, max_bytes, bound, min_one)? else { return Ok(result) };
+        if isolation == Isolation::LastStable && !slice.bytes.is_empty() {
+            result.aborted = self.aborted(slice.first, slice.next)?;
+        }
+        (result.bytes, result.next_offset) = (slice.bytes, slice.next);
+        Ok(result)
+    }
+
+    fn slice(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        bound: i64,
+        min_one: bool,
+    ) -> Result<Option<Slice>, LogError> {
+        if offset >= bound {
+            return Ok(None);
+        }
+        let Some((segment, next_base)) = self.segment_of(offset) else {
+            // Deleted between the check of the range and now.
+            return Err(LogError::OffsetOutOfRange {
+                offset,
+                start: self.start_offset(),
+                end: self.end_offset(),
+            });
+        };
+        let (position, indexed) = segment.position_before(offset)?;
+        let size = segment.size();
+        // Enough to get from the index entry to the offset and then to read what was asked for.
+        let lead = if indexed == offset { 0 } else { self.config.read().index_interval_bytes as usize };
+        let mut want = max_bytes.saturating_add(lead).max(HEADER_BYTES);
+        loop {
+            let len = want.min((size - position) as usize);
+            let mut buffer = Vec::with_capacity(len);
+            segment
+                .file()
+                .read_at(position, len, &mut buffer)
+                .map_err(|e| LogError::io("read", &segment.path(), e))?;
+            let at_end = len as u64 == size - position;
+            let walk = Walk { segment: &segment, position, indexed, at_end, next_base };
+            match walk.cut(&buffer, offset, max_bytes, bound, min_one)? {
+                Cut::Found { range, first, next } => {
+                    let bytes = Bytes::from(buffer).slice(range);
+                    return Ok(Some(Slice { bytes, first, next }));
+                }
+                Cut::Nothing => return Ok(None),
+                Cut::NeedBytes(more) => want = more.max(want.saturating_add(1)),
+            }
+        }
+    }
+
+    /// Aborted transactions that overlap the offsets `[from, to)`, all decided.
+    pub(super) fn aborted(&self, from: i64, to: i64) -> Result<Vec<AbortedTxn>, LogError> {
+        let segments: Vec<_> = {
+            let segments = self.segments.read();
+            let first = segments.range(..=from).next_back().map_or(from, |(base, _)| *base);
+            segments.range(first..).map(|(_, segment)| segment.clone()).collect()
+        };
+        let mut found = Vec::new();
+        for segment in segments {
+            for entry in segment.aborted()? {
+                if entry.txn.last_offset >= from && entry.txn.first_offset < to {
+                    found.push(entry.txn);
+                }
+                if entry.last_stable >= to {
+                    return Ok(found); // transactions that abort later begin behind the range
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+enum Cut {
+    Found {
+        range: std::ops::Range<usize>,
+        first: i64,
+        next: i64,
+    },
+    Nothing,
+    /// Bytes from the position needed to answer.
+    NeedBytes(usize),
+}
+
+/// Walks headers in bytes read from `position` of a segment, where the batch of offset `indexed` starts.
+struct Walk<'a> {
+    segment: &'a Segment,
+    position: u64,
+    indexed: i64,
+    /// The bytes reach to the segment's end.
+    at_end: bool,
+    next_base: Option<i64>,
+}
+
+impl Walk<'_> {
+    fn cut(
+        &self,
+        bytes: &[u8],
+        offset: i64,
+        max_bytes: usize,
+        bound: i64,
+        min_one: bool,
+    ) -> Result<Cut, LogError> {
+        let (mut at, mut expected) = (0, self.indexed);
+        let mut found: Option<(usize, i64)> = None;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.is_empty() && self.at_end {
+                if let (None, Some(next)) = (found, self.next_base)
+                    && next != expected
+                {
+                    return Err(self.corrupt(
+                        at,
+                        expected,
+                        format!("the next segment starts at offset {next}"),
+                    ));
+                }
+                break;
+            }
+            if rest.len() < HEADER_BYTES {
+                match found {
+                    Some(_) => break,
+                    None => return Ok(Cut::NeedBytes(at + HEADER_BYTES)),
+                }
+            }
+            let header = BatchHeader::parse(rest).map_err(|e| self.corrupt(at, expected, e.to_string()))?;
+            if header.base_offset != expected {
+                let reason = format!("the batch there says offset {}", header.base_offset);
+                return Err(self.corrupt(at, expected, reason));
+            }
+            if header.base_offset >= bound {
+                break;
+            }
+            let end = at + header.size();
+            if header.last_offset() >= offset {
+                let start = found.map_or(at, |(start, _)| start);
+                let is_first = found.is_none();
+                if end - start > max_bytes && !(is_first && min_one) {
+                    break;
+                }
+                if end > bytes.len() {
+                    if self.at_end {
+                        let reason = format!("a batch of {} bytes reaches beyond the segment", header.size());
+                        return Err(self.corrupt(at, expected, reason));
+                    }
+                    if is_first {
+                        return Ok(Cut::NeedBytes(end));
+                    }
+                    break;
+                }
+                if is_first {
+                    found = Some((at, header.base_offset));
+                }
+            }
+            expected = header.next_offset();
+            at = end;
+            if at > bytes.len() {
+                return Ok(Cut::NeedBytes(at + HEADER_BYTES));
+            }
+        }
+        Ok(match found {
+            Some((start, first)) => Cut::Found { range: start..at, first, next: expected },
+            None => Cut::Nothing,
+        })
+    }
+
+    fn corrupt(&self, at: usize, offset: i64, reason: String) -> LogError {
+        LogError::Corrupt { file: self.segment.path(), position: self.position + at as u64, offset, reason }
+    }
+}

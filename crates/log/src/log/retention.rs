@@ -1,0 +1,98 @@
+//! Deleting from the front: by time, by size, on request.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Log, Syncer};
+use crate::segment::Segment;
+use crate::{Deleted, LogError, files};
+
+impl Log {
+    /// Deletes whole old segments as `retention_ms` and `retention_bytes` say, and forgets idle producers. Only durable
+    /// segments go; if the newest one has expired as a whole it is sealed and goes too.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; the log stays usable, the next run (or start) goes on. As [`Log::sync`] if a roll was needed.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<Deleted, LogError> {
+        let mut syncer = self.syncer.lock();
+        let config = self.config.read().clone();
+        let expired = |segment: &Segment| {
+            let newest = segment.newest().map(|newest| newest.timestamp);
+            config.retention_ms.zip(newest).is_some_and(|(ms, newest)| newest < now_ms.saturating_sub(ms))
+        };
+        {
+            let mut writer = self.writer.lock();
+            writer.producers.expire(now_ms.saturating_sub(config.producer_id_expiration_ms));
+            let all = self.segments.read().values().all(|segment| expired(segment) || segment.size() == 0);
+            if all && writer.active.size() > 0 && writer.stopped.is_none() {
+                self.roll(&mut writer)?;
+            }
+        }
+        self.sync_sealed(&mut syncer)?;
+        let segments: Vec<Arc<Segment>> = self.segments.read().values().cloned().collect();
+        let mut total: u64 = segments.iter().map(|s| s.size()).sum();
+        let mut start = self.start_offset();
+        for pair in segments.windows(2) {
+            let [segment, next] = pair else { break };
+            let rest = total.saturating_sub(segment.size());
+            let surplus = config.retention_bytes.is_some_and(|limit| rest >= limit);
+            if !(expired(segment) || surplus) || next.base_offset > self.high_watermark() {
+                break;
+            }
+            total = rest;
+            start = start.max(next.base_offset);
+        }
+        self.delete_to(start)
+    }
+
+    /// Raises the log's start to `offset` (at most to the high watermark) and deletes the segments before it. Returns the
+    /// new start; it is durable.
+    ///
+    /// # Errors
+    /// [`LogError::OffsetOutOfRange`] if `offset` lies behind the high watermark; [`LogError::Io`].
+    pub fn delete_records_before(&self, offset: i64) -> Result<i64, LogError> {
+        let _syncer = self.syncer.lock();
+        let (start, end) = (self.start_offset(), self.high_watermark());
+        if offset > end || offset < 0 {
+            return Err(LogError::OffsetOutOfRange { offset, start, end });
+        }
+        Ok(self.delete_to(offset.max(start))?.start_offset)
+    }
+
+    fn sync_sealed(&self, syncer: &mut Syncer) -> Result<(), LogError> {
+        if self.writer.lock().sealed.is_empty() {
+            return Ok(());
+        }
+        self.sync_locked(syncer).map(|_| ())
+    }
+
+    /// Makes `start` the first offset, durably, before any file goes: a deletion interrupted is finished by the next open.
+    /// The caller holds the `syncer` lock.
+    fn delete_to(&self, start: i64) -> Result<Deleted, LogError> {
+        let mut deleted = Deleted { start_offset: start, ..Deleted::default() };
+        if start > self.start_offset() {
+            files::replace(&*self.fs, &self.dir.join(files::START_OFFSET), &files::seal_numbers([start]))?;
+            self.marks.start.store(start, Ordering::Release);
+        }
+        let doomed: Vec<Arc<Segment>> = {
+            let segments = self.segments.read();
+            let next_bases = segments.keys().skip(1);
+            segments
+                .values()
+                .zip(next_bases)
+                .filter(|(_, next)| **next <= start)
+                .map(|(s, _)| s.clone())
+                .collect()
+        };
+        for segment in &doomed {
+            segment.delete()?;
+            self.segments.write().remove(&segment.base_offset);
+            deleted.segments += 1;
+            deleted.bytes += segment.size();
+        }
+        if !doomed.is_empty() {
+            files::sync_dir(&*self.fs, &self.dir)?;
+        }
+        Ok(deleted)
+    }
+}

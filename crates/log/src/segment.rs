@@ -1,0 +1,270 @@
+//! One segment: the log file and its indexes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::batch::BatchHeader;
+use crate::index::{self, Aborted, Cover, Entry, IndexFile, MemoryIndex, Position, Time};
+use crate::{Fs, FsFile, LogError, OpenMode, files};
+
+pub(crate) const LOG: &str = "log";
+pub(crate) const INDEX: &str = "index";
+pub(crate) const TIME_INDEX: &str = "timeindex";
+pub(crate) const TXN_INDEX: &str = "txnindex";
+
+/// Where a segment's indexes are.
+enum Indexes {
+    /// The segment is written, or its files could not be written yet.
+    Memory(MemoryIndex),
+    /// The segment is sealed: only what every lookup asks first stays in memory.
+    Files { newest: Option<Time>, has_aborted: bool },
+}
+
+/// One segment of a log. Readers share it with the one writer: `size` is published after the bytes are written.
+pub(crate) struct Segment {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    pub(crate) base_offset: i64,
+    file: Arc<dyn FsFile>,
+    size: AtomicU64,
+    indexes: RwLock<Indexes>,
+}
+
+impl Segment {
+    /// A new, empty segment. Its name is durable after an fsync of the folder.
+    pub(crate) fn create(fs: &Arc<dyn Fs>, dir: &Path, base_offset: i64) -> Result<Segment, LogError> {
+        let path = files::path_of(dir, base_offset, LOG);
+        let file = fs.open(&path, OpenMode::Create).map_err(|e| LogError::io("create", &path, e))?;
+        Ok(Self::new(fs, dir, base_offset, file, 0, Indexes::Memory(MemoryIndex::default())))
+    }
+
+    /// An existing segment whose indexes the caller rebuilds by [`Segment::note`]; its readable size is 0 until
+    /// [`Segment::publish`].
+    pub(crate) fn open_unindexed(
+        fs: &Arc<dyn Fs>,
+        dir: &Path,
+        base_offset: i64,
+    ) -> Result<Segment, LogError> {
+        let file = Self::open_log(fs, dir, base_offset)?;
+        Ok(Self::new(fs, dir, base_offset, file, 0, Indexes::Memory(MemoryIndex::default())))
+    }
+
+    /// A sealed segment with its index files; `None` if these are missing or cut.
+    pub(crate) fn open_sealed(
+        fs: &Arc<dyn Fs>,
+        dir: &Path,
+        base_offset: i64,
+    ) -> Result<Option<Segment>, LogError> {
+        let file = Self::open_log(fs, dir, base_offset)?;
+        let size = file.len().map_err(|e| LogError::io("stat", &files::path_of(dir, base_offset, LOG), e))?;
+        let open =
+            |extension: &str| match fs.open(&files::path_of(dir, base_offset, extension), OpenMode::Read) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                other => other.map(Some),
+            };
+        let check = || -> io::Result<Option<Indexes>> {
+            let (Some(positions), Some(times)) = (open(INDEX)?, open(TIME_INDEX)?) else { return Ok(None) };
+            let positions = IndexFile::open::<Position>(&*positions)?;
+            let (Some(positions), Some(times)) = (positions, IndexFile::open::<Time>(&*times)?) else {
+                return Ok(None);
+            };
+            let cover = positions.cover;
+            if cover.log_bytes != size || times.cover != cover {
+                return Ok(None);
+            }
+            if cover.aborted > 0 {
+                let Some(aborted) = open(TXN_INDEX)? else { return Ok(None) };
+                match IndexFile::open::<Aborted>(&*aborted)? {
+                    Some(file) if file.cover == cover && file.count == cover.aborted as usize => {}
+                    _ => return Ok(None),
+                }
+            }
+            let newest = times.count.checked_sub(1).map(|last| times.entry(last)).transpose()?;
+            Ok(Some(Indexes::Files { newest, has_aborted: cover.aborted > 0 }))
+        };
+        let indexes =
+            check().map_err(|e| LogError::io("read index of", &files::path_of(dir, base_offset, LOG), e))?;
+        Ok(indexes.map(|indexes| Self::new(fs, dir, base_offset, file, size, indexes)))
+    }
+
+    /// The segment that is written further after a clean shutdown, its indexes loaded into memory; `None` if they are
+    /// missing or damaged.
+    pub(crate) fn open_active(
+        fs: &Arc<dyn Fs>,
+        dir: &Path,
+        base_offset: i64,
+    ) -> Result<Option<Segment>, LogError> {
+        let file = Self::open_log(fs, dir, base_offset)?;
+        let size = file.len().map_err(|e| LogError::io("stat", &files::path_of(dir, base_offset, LOG), e))?;
+        let read = |extension| files::read(&**fs, &files::path_of(dir, base_offset, extension));
+        let Some((positions, cover)) = read(INDEX)?.and_then(|content| index::decode(&content)) else {
+            return Ok(None);
+        };
+        let times = read(TIME_INDEX)?.and_then(|content| index::decode(&content));
+        let aborted = match cover.aborted {
+            0 => Some((Vec::new(), cover)),
+            _ => read(TXN_INDEX)?.and_then(|content| index::decode(&content)),
+        };
+        let (Some((times, of_times)), Some((aborted, of_aborted))) = (times, aborted) else {
+            return Ok(None);
+        };
+        if cover.log_bytes != size || of_times != cover || of_aborted != cover {
+            return Ok(None);
+        }
+        let indexes = Indexes::Memory(MemoryIndex::load(positions, times, aborted, size));
+        Ok(Some(Self::new(fs, dir, base_offset, file, size, indexes)))
+    }
+
+    fn open_log(fs: &Arc<dyn Fs>, dir: &Path, base_offset: i64) -> Result<Arc<dyn FsFile>, LogError> {
+        let path = files::path_of(dir, base_offset, LOG);
+        fs.open(&path, OpenMode::ReadWrite).map_err(|e| LogError::io("open", &path, e))
+    }
+
+    fn new(
+        fs: &Arc<dyn Fs>,
+        dir: &Path,
+        base_offset: i64,
+        file: Arc<dyn FsFile>,
+        size: u64,
+        indexes: Indexes,
+    ) -> Segment {
+        let (fs, size, indexes) = (fs.clone(), AtomicU64::new(size), RwLock::new(indexes));
+        Segment { fs, dir: dir.to_path_buf(), base_offset, file, size, indexes }
+    }
+
+    /// Path of the log file.
+    pub(crate) fn path(&self) -> PathBuf {
+        files::path_of(&self.dir, self.base_offset, LOG)
+    }
+
+    /// The log file. (The one place that would open it on demand.)
+    pub(crate) fn file(&self) -> &Arc<dyn FsFile> {
+        &self.file
+    }
+
+    /// Readable bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Makes everything before `size` readable.
+    pub(crate) fn publish(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// Greatest timestamp and the batch that has it.
+    pub(crate) fn newest(&self) -> Option<Time> {
+        match &*self.indexes.read() {
+            Indexes::Memory(index) => index.newest,
+            Indexes::Files { newest, .. } => *newest,
+        }
+    }
+
+    /// Indexes a batch of the segment being written.
+    pub(crate) fn note(&self, header: &BatchHeader, position: u64, interval: u32) {
+        if let Indexes::Memory(index) = &mut *self.indexes.write() {
+            index.on_batch(self.base_offset, header, position, interval);
+        }
+    }
+
+    /// Indexes an aborted transaction whose marker is in this segment.
+    pub(crate) fn note_aborted(&self, aborted: Aborted) {
+        if let Indexes::Memory(index) = &mut *self.indexes.write() {
+            index.aborted.push(aborted);
+        }
+    }
+
+    /// Position of the last indexed batch at or before `offset`, and its offset.
+    pub(crate) fn position_before(&self, offset: i64) -> Result<(u64, i64), LogError> {
+        let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
+        let found = self.last_where(INDEX, |index| &index.positions, |p: &Position| p.offset <= relative)?;
+        Ok(found.map_or((0, self.base_offset), |p| {
+            (u64::from(p.position), self.base_offset + i64::from(p.offset))
+        }))
+    }
+
+    /// An offset before which no record has a timestamp of `timestamp` or later.
+    pub(crate) fn offset_before_time(&self, timestamp: i64) -> Result<i64, LogError> {
+        let found = self.last_where(TIME_INDEX, |index| &index.times, |t: &Time| t.timestamp < timestamp)?;
+        Ok(self.base_offset + found.map_or(0, |t| i64::from(t.offset)))
+    }
+
+    fn last_where<E: Entry>(
+        &self,
+        extension: &'static str,
+        entries: impl Fn(&MemoryIndex) -> &Vec<E>,
+        holds: impl Fn(&E) -> bool,
+    ) -> Result<Option<E>, LogError> {
+        let guard = self.indexes.read();
+        if let Indexes::Memory(index) = &*guard {
+            let entries = entries(index);
+            return Ok(entries.get(..entries.partition_point(holds)).and_then(<[E]>::last).copied());
+        }
+        drop(guard);
+        let path = files::path_of(&self.dir, self.base_offset, extension);
+        let search = || {
+            let file = self.fs.open(&path, OpenMode::Read)?;
+            let index = IndexFile::open::<E>(&*file)?.ok_or(io::ErrorKind::InvalidData)?;
+            index::last_where(index.count, |i| index.entry(i), &holds)
+        };
+        search().map_err(|e| LogError::io("read", &path, e))
+    }
+
+    /// Aborted transactions whose marker lies in this segment, oldest marker first.
+    pub(crate) fn aborted(&self) -> Result<Vec<Aborted>, LogError> {
+        match &*self.indexes.read() {
+            Indexes::Memory(index) => return Ok(index.aborted.clone()),
+            Indexes::Files { has_aborted: false, .. } => return Ok(Vec::new()),
+            Indexes::Files { .. } => {}
+        }
+        let path = files::path_of(&self.dir, self.base_offset, TXN_INDEX);
+        let content = files::read(&*self.fs, &path)?.unwrap_or_default();
+        index::decode(&content).map(|(entries, _)| entries).ok_or_else(|| LogError::Corrupt {
+            file: path,
+            position: 0,
+            offset: self.base_offset,
+            reason:
+                "the index of aborted transactions does not match its checksum (delete it and the segment's \
+                     other indexes to have them rebuilt)"
+                    .to_owned(),
+        })
+    }
+
+    /// Writes the index files and makes their content durable (the caller syncs the folder). A sealed segment's indexes
+    /// leave memory with `release`.
+    pub(crate) fn write_indexes(&self, release: bool) -> Result<(), LogError> {
+        let mut guard = self.indexes.write();
+        let Indexes::Memory(index) = &mut *guard else { return Ok(()) };
+        index.note_newest();
+        let write = |extension, content: Vec<u8>| {
+            files::write(&*self.fs, &files::path_of(&self.dir, self.base_offset, extension), &content)
+        };
+        let cover = Cover { log_bytes: self.size(), aborted: index.aborted.len() as u32 };
+        write(INDEX, index::encode(&index.positions, cover))?;
+        write(TIME_INDEX, index::encode(&index.times, cover))?;
+        if cover.aborted > 0 {
+            write(TXN_INDEX, index::encode(&index.aborted, cover))?;
+        }
+        if release {
+            *guard = Indexes::Files { newest: index.newest, has_aborted: !index.aborted.is_empty() };
+        }
+        Ok(())
+    }
+
+    /// Deletes the files: the log first, so that indexes never stand for a log that is not there.
+    pub(crate) fn delete(&self) -> Result<(), LogError> {
+        delete_files(&*self.fs, &self.dir, self.base_offset)
+    }
+}
+
+/// Deletes the files of a segment.
+pub(crate) fn delete_files(fs: &dyn Fs, dir: &Path, base_offset: i64) -> Result<(), LogError> {
+    for extension in [LOG, INDEX, TIME_INDEX, TXN_INDEX] {
+        files::remove(fs, &files::path_of(dir, base_offset, extension))?;
+    }
+    Ok(())
+}
