@@ -108,7 +108,7 @@ fn push(column: &mut Column, data_type: &DataType, value: &Value) -> Fallible<()
         (Column::Map(c), DataType::Map(value), Value::Map(entries)) => {
             for (key, entry) in entries {
                 c.keys.push(key.as_bytes())?;
-                push(&mut c.values, value, entry).map_err(|e| e.in_field(key))?;
+                push(&mut c.values, value, entry).map_err(|e| e.in_entry(key))?;
             }
             c.offsets.push(c.keys.len())?;
         }

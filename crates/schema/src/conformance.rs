@@ -19,8 +19,23 @@ pub struct Format<'a> {
     pub nulls: bool,
     /// Whether it has a form for NaN and infinities.
     pub all_doubles: bool,
-    /// Payloads that a codec of that schema must refuse, each with the path that the error must name.
-    pub malformed: &'a dyn Fn(&Schema) -> Vec<(Vec<u8>, String)>,
+    /// Payloads that a codec of that schema must refuse.
+    pub malformed: &'a dyn Fn(&Schema) -> Vec<Malformed>,
+}
+
+/// A payload that must be refused.
+pub struct Malformed {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The path that the error must name; empty for the record as a whole.
+    pub path: String,
+}
+
+impl Malformed {
+    /// A payload and the path that its error must name.
+    pub fn new(payload: impl Into<Vec<u8>>, path: impl Into<String>) -> Self {
+        Self { payload: payload.into(), path: path.into() }
+    }
 }
 
 /// Runs every case.
@@ -295,7 +310,7 @@ pub fn a_bad_record_costs_only_itself(format: &Format<'_>) {
                 out
             })
             .collect();
-        for (bad, path) in (format.malformed)(&schema) {
+        for Malformed { payload: bad, path } in (format.malformed)(&schema) {
             tried += 1;
             let what =
                 format!("{} of {:?}: {}", codec.format(), schema.fields, String::from_utf8_lossy(&bad));

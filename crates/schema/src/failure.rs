@@ -1,6 +1,7 @@
 //! An error on its way out of nested values: it collects the path from the inside outwards.
 
 use crate::RecordError;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// A result of work within one record.
@@ -12,6 +13,14 @@ pub(crate) struct Failure {
     /// Innermost first.
     path: Vec<Segment>,
     reason: String,
+}
+
+/// The start of a text from a record: errors go to logs and record headers, payloads may be megabytes.
+pub(crate) fn abridged(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(40) {
+        Some((at, _)) => format!("{}...", &text[..at]).into(),
+        None => text.into(),
+    }
 }
 
 #[derive(Debug)]
@@ -31,6 +40,12 @@ impl Failure {
     pub(crate) fn in_field(mut self: Box<Self>, name: &str) -> Box<Self> {
         self.path.push(Segment::Field(name.to_owned()));
         self
+    }
+
+    /// The same, found inside the map's entry of that key.
+    #[cold]
+    pub(crate) fn in_entry(self: Box<Self>, key: &str) -> Box<Self> {
+        self.in_field(&abridged(key))
     }
 
     /// The same, found inside the element of that index.

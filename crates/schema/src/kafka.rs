@@ -142,7 +142,8 @@ impl Codec for KafkaCodec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Field, conformance};
+    use crate::Field;
+    use crate::conformance::{self, Malformed};
     use std::sync::Arc;
 
     fn codec(data_type: DataType) -> KafkaCodec {
@@ -151,14 +152,15 @@ mod tests {
 
     #[test]
     fn it_conforms() {
+        let widths = |of: &[usize]| of.iter().map(|n| Malformed::new(vec![0; *n], "v")).collect();
         conformance::all(&conformance::Format {
             codec: &|schema| Some(Arc::new(KafkaCodec::new(schema.clone())?)),
             nulls: false,
             all_doubles: true,
             malformed: &|schema| match schema.fields[0].data_type {
-                DataType::Integer => [0, 3, 5, 8].map(|n| (vec![0; n], "v".into())).into(),
-                DataType::BigInt | DataType::Double => [0, 4, 7, 9].map(|n| (vec![0; n], "v".into())).into(),
-                DataType::Varchar => vec![(b"\xff".to_vec(), "v".into()), (b"a\xc3".to_vec(), "v".into())],
+                DataType::Integer => widths(&[0, 3, 5, 8]),
+                DataType::BigInt | DataType::Double => widths(&[0, 4, 7, 9]),
+                DataType::Varchar => vec![Malformed::new(b"\xff", "v"), Malformed::new(b"a\xc3", "v")],
                 _ => vec![],
             },
         });

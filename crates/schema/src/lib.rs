@@ -10,6 +10,8 @@
 //! A [`Codec`] is one format bound to one [`Schema`]; [`codec`] finds it by the format's name. A record that cannot be decoded costs
 //! that record only: it comes back as a [`RecordError`] with its place and reason, and the rest of the batch is decoded.
 //!
+//! A new format is a new implementation of [`Codec`], tested by `conformance` (feature of that name), and a name in [`FORMATS`].
+//!
 //! Not here: where bytes come from (`bd-cluster`), what is done with bad records (the engine, the connect worker).
 
 mod batch;

@@ -49,6 +49,11 @@ pub(crate) fn scaled(text: &str, scale: i32) -> Result<i128, Misfit> {
 /// The value of `text`, which may be any number that [`scaled`] takes, as the nearest double.
 pub(crate) fn double(text: &str) -> Result<f64, Misfit> {
     split(text).ok_or(Misfit::NotANumber)?;
+    finite(text)
+}
+
+/// The nearest double of a text that is known to be a number.
+pub(crate) fn finite(text: &str) -> Result<f64, Misfit> {
     let value: f64 = text.parse().map_err(|_| Misfit::NotANumber)?;
     if value.is_finite() { Ok(value) } else { Err(Misfit::Range) }
 }

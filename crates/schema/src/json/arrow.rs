@@ -256,7 +256,7 @@ fn map(s: &mut Scanner<'_>, c: &mut Map, entry: &mut Reader<'_>) -> Fallible<()>
         first = false;
         let key = s.key()?;
         c.keys.push(key.as_bytes())?;
-        value(s, &mut c.values, entry).map_err(|e| e.in_field(&key))?;
+        value(s, &mut c.values, entry).map_err(|e| e.in_entry(&key))?;
     }
     if repeats(&c.keys, start) {
         c.keys.truncate(start);

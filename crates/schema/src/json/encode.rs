@@ -63,7 +63,7 @@ pub(super) fn cell(out: &mut Vec<u8>, shape: &Shape, cells: &Cells<'_>, i: usize
                 }
                 write::string(out, keys.value(j));
                 out.push(b':');
-                cell(out, entry, values, j).map_err(|e| e.in_field(keys.value(j)))?;
+                cell(out, entry, values, j).map_err(|e| e.in_entry(keys.value(j)))?;
             }
             out.push(b'}');
         }
@@ -106,7 +106,7 @@ pub(super) fn value(out: &mut Vec<u8>, shape: &Shape, v: &Value) -> Fallible<()>
                 }
                 write::string(out, key);
                 out.push(b':');
-                value(out, entry, v).map_err(|e| e.in_field(key))?;
+                value(out, entry, v).map_err(|e| e.in_entry(key))?;
             }
             out.push(b'}');
         }

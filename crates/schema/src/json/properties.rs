@@ -130,12 +130,19 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// That many cases, unless `PROPTEST_CASES` says otherwise.
+fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
 fn varchar(names: &[&str]) -> Schema {
     Schema::new(names.iter().map(|name| Field::new(*name, DataType::Varchar)).collect())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(400))]
 
     #[test]
     fn any_rows_of_any_schema_round_trip((schema, rows) in schema_and_rows()) {
@@ -165,7 +172,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(4000))]
 
     #[test]
     fn exactly_the_objects_that_are_json_are_accepted(payload in mutated()) {

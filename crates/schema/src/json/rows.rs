@@ -92,7 +92,7 @@ fn map(s: &mut Scanner<'_>, open: u8, entry: &Shape) -> Fallible<Value> {
     while s.more(b'}', first)? {
         first = false;
         let key = s.key()?.into_owned();
-        let value = value(s, entry).map_err(|e| e.in_field(&key))?;
+        let value = value(s, entry).map_err(|e| e.in_entry(&key))?;
         let place = *places.entry(key.clone()).or_insert(entries.len());
         match entries.get_mut(place) {
             Some(known) => known.1 = value,

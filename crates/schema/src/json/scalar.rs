@@ -1,8 +1,8 @@
 //! Values without parts, by the type that is wanted: what ksqlDB's deserialiser takes, with errors where it would give NULL.
 
-use super::scan::{Scanner, Token, abridged};
+use super::scan::{Scanner, Token};
 use crate::DataType;
-use crate::failure::{Failure, Fallible};
+use crate::failure::{Failure, Fallible, abridged};
 use crate::numeric::{self, Misfit};
 use crate::temporal;
 use base64::Engine;
@@ -75,7 +75,9 @@ pub(super) fn double(s: &mut Scanner<'_>) -> Fallible<Option<f64>> {
     let token = s.token()?;
     let text: &str = match &token {
         Token::Null => return Ok(None),
-        Token::Number(text) => text,
+        Token::Number(text) => {
+            return numeric::finite(text).map(Some).map_err(|why| misfit(&DataType::Double, text, why));
+        }
         Token::String(text) => text,
         other => return Err(mismatch(&DataType::Double, other)),
     };

@@ -3,7 +3,7 @@
 //! What it accepts is valid JSON even where the value is skipped: numbers by the grammar, strings without raw control characters
 //! and with escapes that name Unicode characters, literals, at most [`MAX_DEPTH`] nested arrays and objects.
 
-use crate::failure::{Failure, Fallible};
+use crate::failure::{Failure, Fallible, abridged};
 use std::borrow::Cow;
 
 /// How deep arrays and objects may nest; the recursion is as deep.
@@ -35,14 +35,6 @@ impl Token<'_> {
             Self::Object => "an object".to_owned(),
             Self::Array => "an array".to_owned(),
         }
-    }
-}
-
-/// The start of a text: errors go to logs and record headers, payloads may be megabytes.
-pub(super) fn abridged(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(40) {
-        Some((at, _)) => format!("{}...", &text[..at]).into(),
-        None => text.into(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::JsonCodec;
 use super::scan::MAX_DEPTH;
-use crate::{Codec, DataType, Encoded, Field, RecordError, Row, Schema, Value, arrow_to_rows, conformance};
+use crate::conformance::{self, Malformed};
+use crate::{Codec, DataType, Encoded, Field, RecordError, Row, Schema, Value, arrow_to_rows};
 use std::sync::Arc;
 
 fn schema(fields: &[(&str, DataType)]) -> Schema {
@@ -47,12 +48,12 @@ fn actions() -> JsonCodec {
     ]))
 }
 
-fn paths(cases: &[(&str, &str)]) -> Vec<(Vec<u8>, String)> {
-    cases.iter().map(|(payload, path)| ((*payload).into(), (*path).to_owned())).collect()
+fn paths(cases: &[(&str, &str)]) -> Vec<Malformed> {
+    cases.iter().map(|(payload, path)| Malformed::new(*payload, *path)).collect()
 }
 
 /// Bytes that are no JSON, and JSON whose last field holds what its type cannot.
-fn malformed(schema: &Schema, bare: bool) -> Vec<(Vec<u8>, String)> {
+fn malformed(schema: &Schema, bare: bool) -> Vec<Malformed> {
     let unparsable: &[(&str, &str)] = match schema.fields.as_slice() {
         [field] if bare => match field.data_type {
             // An object is the value as well as what wraps one.
@@ -82,9 +83,9 @@ fn malformed(schema: &Schema, bare: bool) -> Vec<(Vec<u8>, String)> {
     if let Some((value, path)) = wrong(&last.data_type) {
         let nulls: String = names.iter().map(|f| format!("\"{}\":null,", f.name)).collect();
         let path = format!("{}{path}", last.name);
-        all.push((format!("{{{nulls}\"{}\":{value}}}", last.name).into(), path.clone()));
+        all.push(Malformed::new(format!("{{{nulls}\"{}\":{value}}}", last.name), path.clone()));
         if bare {
-            all.push((value.into(), path));
+            all.push(Malformed::new(value, path));
         }
     }
     all
