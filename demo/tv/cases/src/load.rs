@@ -1,0 +1,158 @@
+//! Writes a case into a cluster, as a Kafka client would: idempotent, every record acknowledged by all replicas.
+
+use std::{
+    path::Path,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
+};
+
+use crate::{CaseError, Topic, records};
+
+/// How long the cluster may take to create topics, and to acknowledge the last records.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Creates the input topics with `partitions` each. One that exists stays as it is.
+///
+/// # Errors
+/// If the cluster does not answer or refuses.
+pub fn create_topics(bootstrap: &str, topics: &[Topic], partitions: usize) -> Result<(), CaseError> {
+    let failed = |source| CaseError::Kafka { what: format!("cannot create topics at {bootstrap}"), source };
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().map_err(failed)?;
+    let new: Vec<_> = topics
+        .iter()
+        .map(|topic| NewTopic::new(topic.name(), partitions as i32, TopicReplication::Fixed(1)))
+        .collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+    let answers = block_on(admin.create_topics(&new, &options)).map_err(failed)?;
+    for answer in answers {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                return Err(CaseError::Kafka {
+                    what: format!("cannot create the topic {topic} at {bootstrap}"),
+                    source: KafkaError::AdminOp(code),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the records of `topics`, one topic whole after the other, and calls `done` with each one's count of
+/// acknowledged records. The topics exist; each has `partitions`.
+///
+/// # Errors
+/// If the case cannot be read, or a record was not acknowledged.
+pub fn load(
+    folder: &Path,
+    bootstrap: &str,
+    topics: &[Topic],
+    partitions: usize,
+    mut done: impl FnMut(Topic, u64),
+) -> Result<(), CaseError> {
+    let failed = |source| CaseError::Kafka { what: format!("cannot write to {bootstrap}"), source };
+    let deliveries = Deliveries::default();
+    let producer: ThreadedProducer<Deliveries> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "5")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.kbytes", "131072")
+        .create_with_context(deliveries.clone())
+        .map_err(failed)?;
+    for &topic in topics {
+        for record in records(folder, topic)? {
+            let record = record?;
+            let mut message = BaseRecord::<[u8], [u8]>::to(topic.name()).payload(&record.value);
+            if let Some(partition) = record.partition_hint(partitions) {
+                message = message.partition(partition as i32);
+            }
+            if let Some(key) = &record.key {
+                message = message.key(key);
+            }
+            while let Err((error, unsent)) = producer.send(message) {
+                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    return Err(failed(error));
+                }
+                // The queue is full until a batch is acknowledged.
+                thread::sleep(Duration::from_millis(1));
+                message = unsent;
+            }
+        }
+        producer.flush(PATIENCE).map_err(failed)?;
+        let counts = deliveries.take();
+        if let Some(reason) = counts.first_failure {
+            return Err(CaseError::NotDelivered { topic: topic.to_string(), failed: counts.failed, reason });
+        }
+        done(topic, counts.acknowledged);
+    }
+    Ok(())
+}
+
+/// What became of the records since the last look.
+#[derive(Debug, Default)]
+struct Counts {
+    acknowledged: u64,
+    failed: u64,
+    first_failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Deliveries(Arc<Mutex<Counts>>);
+
+impl Deliveries {
+    fn take(&self) -> Counts {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(_) => counts.acknowledged += 1,
+            Err((error, message)) => {
+                counts.failed += 1;
+                counts
+                    .first_failure
+                    .get_or_insert_with(|| format!("{error} (partition {})", message.partition()));
+            }
+        }
+    }
+}
+
+/// Waits on this thread. The one future here is answered by librdkafka's own threads and needs no runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut context) = (pin!(future), Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
