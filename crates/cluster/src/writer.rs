@@ -85,7 +85,8 @@ pub trait Writer: Send {
     fn flush(&mut self, wait: Duration) -> Result<(), ClusterError>;
 
     /// Commits the transaction: its records and `offsets` (the next offset to read of each partition, for `member`'s group)
-    /// become visible together or not at all. A commit with neither is nothing. Without a transactional id it flushes, and
+    /// become visible together or not at all, by the time this returns (embedded) or a moment later (a real cluster decides
+    /// first and then writes its markers; [`crate::OffsetSpec::Stable`] tells). A commit with neither is nothing. Without a transactional id it flushes, and
     /// `offsets` must be empty.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::Setup;
 use super::support::{
-    Deadline, Must, STEP, append_values, committed_texts, new_partition, new_topic, transactional_writer,
+    Deadline, Must, STEP, append_values, new_partition, new_topic, settled_texts, transactional_writer,
     unique,
 };
 use crate::{Cluster, CommitError, GroupMember, Lease, LeaseConfig, LeaseEvent, TopicPartition};
@@ -157,7 +157,7 @@ pub fn offsets_committed_before_handing_over_are_seen_by_the_new_owner(setup: &S
         let committed = cluster.committed(&group, std::slice::from_ref(partition));
         assert_eq!(committed, Ok(vec![Some(40 + i64::from(partition.partition))]), "{partition}");
     }
-    assert_eq!(committed_texts(setup, &*cluster, &output), ["last work"]);
+    assert_eq!(settled_texts(setup, &*cluster, &output), ["last work"]);
 }
 
 /// A member of an older generation cannot commit any more; its records are dropped with its offsets.
@@ -191,5 +191,5 @@ pub fn a_stale_members_commit_is_fenced(setup: &Setup) {
     append_values(setup, &mut *writer, &output, &["current"]);
     writer.commit(&offsets(7), Some(&second.member())).must("commit of the owner");
     assert_eq!(cluster.committed(&group, &moved), Ok(vec![Some(7); moved.len()]));
-    assert_eq!(committed_texts(setup, &*cluster, &output), ["current"]);
+    assert_eq!(settled_texts(setup, &*cluster, &output), ["current"]);
 }

@@ -236,7 +236,30 @@ pub(super) fn read_all(
     read_to(setup, &mut *reader, of, end)
 }
 
-/// The committed values of a partition, as text.
+/// Waits until no transaction is open in a partition, and gives its end. A commit that was answered is decided; a real
+/// cluster makes it visible a moment later, when it has written the markers.
+#[track_caller]
+pub(super) fn settled(setup: &Setup, cluster: &dyn Cluster, of: &TopicPartition) -> i64 {
+    let deadline = Deadline::new(setup, format!("{of} without an open transaction"));
+    loop {
+        let [stable, latest] =
+            [OffsetSpec::Stable, OffsetSpec::Latest].map(|spec| cluster.offset(of, spec).must("offset"));
+        assert!(stable <= latest, "the stable offset {stable} lies past the end {latest} of {of}");
+        if stable == latest {
+            return latest;
+        }
+        deadline.check(|| format!("stable {stable}, latest {latest}"));
+    }
+}
+
+/// The committed values of a partition in which nothing is open, as text.
+#[track_caller]
+pub(super) fn settled_texts(setup: &Setup, cluster: &dyn Cluster, of: &TopicPartition) -> Vec<String> {
+    settled(setup, cluster, of);
+    committed_texts(setup, cluster, of)
+}
+
+/// The committed values of a partition as of now, as text.
 #[track_caller]
 pub(super) fn committed_texts(setup: &Setup, cluster: &dyn Cluster, of: &TopicPartition) -> Vec<String> {
     texts(&read_all(setup, cluster, Isolation::ReadCommitted, of))

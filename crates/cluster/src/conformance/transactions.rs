@@ -3,7 +3,7 @@
 use super::Setup;
 use super::support::{
     Must, append_values, committed_texts, new_partition, new_topic, plain_writer, read_all, read_to,
-    reader_at, texts, transactional_writer, unique, values,
+    reader_at, settled, settled_texts, texts, transactional_writer, unique, values,
 };
 use crate::{ClusterError, CommitError, GroupMember, Isolation, OffsetSpec, TopicPartition};
 
@@ -16,7 +16,7 @@ pub fn a_transaction_is_invisible_until_committed(setup: &Setup) {
     assert!(committed_texts(setup, &*cluster, &at).is_empty(), "read_committed sees an open transaction");
     assert_eq!(texts(&read_all(setup, &*cluster, Isolation::ReadUncommitted, &at)), ["a", "b"]);
     writer.commit(&[], None).must("commit");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["a", "b"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["a", "b"]);
     assert_eq!(texts(&read_all(setup, &*cluster, Isolation::ReadUncommitted, &at)), ["a", "b"]);
 }
 
@@ -28,12 +28,10 @@ pub fn an_aborted_transaction_is_never_visible(setup: &Setup) {
     writer.abort().must("abort without a transaction");
     append_values(setup, &mut *writer, &at, &["a", "b"]);
     writer.abort().must("abort");
-    let end = cluster.offset(&at, OffsetSpec::Latest).must("latest");
-    assert_eq!(cluster.offset(&at, OffsetSpec::Stable), Ok(end), "an aborted transaction is still open");
-    assert!(committed_texts(setup, &*cluster, &at).is_empty());
+    assert!(settled_texts(setup, &*cluster, &at).is_empty());
     append_values(setup, &mut *writer, &at, &["c"]);
     writer.commit(&[], None).must("commit after an abort");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["c"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["c"]);
     assert_eq!(texts(&read_all(setup, &*cluster, Isolation::ReadUncommitted, &at)), ["a", "b", "c"]);
 }
 
@@ -59,7 +57,7 @@ pub fn a_transaction_spans_partitions_and_topics(setup: &Setup) {
     }
     writer.commit(&[], None).must("commit");
     for at in &all {
-        assert_eq!(committed_texts(setup, &*cluster, at), ["x", "y", "z"], "{at}");
+        assert_eq!(settled_texts(setup, &*cluster, at), ["x", "y", "z"], "{at}");
     }
 }
 
@@ -83,12 +81,12 @@ pub fn interleaved_transactions_of_two_writers_are_told_apart(setup: &Setup) {
     append_values(setup, &mut *plain, &at, &["p2"]);
     good.abort().must("abort");
     let expected = ["g1", "p1", "g2", "b4 committed", "g3", "p2"];
-    assert_eq!(committed_texts(setup, &*cluster, &at), expected);
+    assert_eq!(settled_texts(setup, &*cluster, &at), expected);
     let all = ["g1", "b1", "b2", "p1", "g2", "b3", "b4 committed", "g3", "g4 aborted", "p2"];
     assert_eq!(texts(&read_all(setup, &*cluster, Isolation::ReadUncommitted, &at)), all);
 
     // A reader that starts inside an aborted transaction must tell it apart too.
-    let end = cluster.offset(&at, OffsetSpec::Stable).must("stable");
+    let end = settled(setup, &*cluster, &at);
     let mut inside = reader_at(&*cluster, Isolation::ReadCommitted, &at, 2);
     assert_eq!(texts(&read_to(setup, &mut *inside, &at, end)), expected[1..]);
 }
@@ -108,7 +106,7 @@ pub fn an_open_transaction_holds_back_later_records(setup: &Setup) {
     assert!(held.is_none_or(|r| r.is_empty()), "a record behind an open transaction was shown");
     assert_eq!(reader.position(&at), Some(1), "the position went past the last stable offset");
     writer.commit(&[], None).must("commit");
-    let end = cluster.offset(&at, OffsetSpec::Stable).must("stable");
+    let end = settled(setup, &*cluster, &at);
     assert_eq!(texts(&read_to(setup, &mut *reader, &at, end)), ["inside", "after"]);
 }
 
@@ -129,12 +127,11 @@ pub fn positions_step_over_markers_and_aborted_records_to_the_end(setup: &Setup)
         } else {
             writer.abort().must("abort");
         }
-        let end = cluster.offset(&at, OffsetSpec::Stable).must("stable");
-        assert_eq!(Ok(end), cluster.offset(&at, OffsetSpec::Latest), "nothing is open");
+        let end = settled(setup, &*cluster, &at);
         // A reader that follows, a new one, one that starts at the marker, and one that sees all.
         seen.extend(texts(&read_to(setup, &mut *live, &at, end)));
         assert_eq!(seen, expected, "after transaction {round}");
-        assert_eq!(committed_texts(setup, &*cluster, &at), expected, "after transaction {round}");
+        assert_eq!(settled_texts(setup, &*cluster, &at), expected, "after transaction {round}");
         let mut last = reader_at(&*cluster, Isolation::ReadCommitted, &at, end - 1);
         assert!(read_to(setup, &mut *last, &at, end).is_empty(), "the last offset is a marker");
         let all = read_all(setup, &*cluster, Isolation::ReadUncommitted, &at);
@@ -158,7 +155,7 @@ pub fn offsets_commit_together_with_records(setup: &Setup) {
         .commit(&[(source[0].clone(), 5), (source[2].clone(), 0)], Some(&member))
         .must("commit with offsets");
     assert_eq!(committed(), [Some(5), None, Some(0)]);
-    assert_eq!(committed_texts(setup, &*cluster, &output), ["a"]);
+    assert_eq!(settled_texts(setup, &*cluster, &output), ["a"]);
     append_values(setup, &mut *writer, &output, &["b"]);
     writer.commit(&[(source[0].clone(), 7)], Some(&member)).must("second commit with offsets");
     assert_eq!(committed(), [Some(7), None, Some(0)]);
@@ -178,11 +175,11 @@ pub fn an_abort_drops_records_and_offsets(setup: &Setup) {
     append_values(setup, &mut *writer, &output, &["b"]);
     writer.abort().must("abort");
     assert_eq!(cluster.committed(&member.group, std::slice::from_ref(&source)), Ok(vec![Some(3)]));
-    assert_eq!(committed_texts(setup, &*cluster, &output), ["a"]);
+    assert_eq!(settled_texts(setup, &*cluster, &output), ["a"]);
     append_values(setup, &mut *writer, &output, &["c"]);
     writer.commit(&[(source.clone(), 4)], Some(&member)).must("commit after an abort");
     assert_eq!(cluster.committed(&member.group, std::slice::from_ref(&source)), Ok(vec![Some(4)]));
-    assert_eq!(committed_texts(setup, &*cluster, &output), ["a", "c"]);
+    assert_eq!(settled_texts(setup, &*cluster, &output), ["a", "c"]);
 }
 
 /// A transaction of offsets only.
@@ -206,13 +203,13 @@ pub fn an_empty_commit_is_nothing(setup: &Setup) {
     writer.commit(&[], None).must("empty commit");
     append_values(setup, &mut *writer, &at, &["a"]);
     writer.commit(&[], None).must("commit");
-    let end = cluster.offset(&at, OffsetSpec::Latest).must("latest");
+    let end = settled(setup, &*cluster, &at);
     writer.commit(&[], None).must("empty commit");
     writer
         .commit(&[], Some(&GroupMember::offsets_only(unique("group"))))
         .must("commit with a group and no offsets");
     writer.abort().must("abort without a transaction");
-    assert_eq!(cluster.offset(&at, OffsetSpec::Latest), Ok(end), "an empty commit wrote something");
+    assert_eq!(settled(setup, &*cluster, &at), end, "an empty commit wrote something");
 }
 
 /// Many small transactions of one writer, none waited for but by its commit.
@@ -225,7 +222,7 @@ pub fn a_writer_commits_one_transaction_after_the_other(setup: &Setup) {
         writer.append(&at, values(&[value])).must("append");
         writer.commit(&[], None).must("commit");
     }
-    assert_eq!(committed_texts(setup, &*cluster, &at), expected);
+    assert_eq!(settled_texts(setup, &*cluster, &at), expected);
 }
 
 /// When the successor is open, the predecessor's open transaction is aborted: nothing waits for a time-out.
@@ -248,7 +245,7 @@ pub fn reopening_aborts_the_predecessors_transaction(setup: &Setup) {
     );
     append_values(setup, &mut *second, &at, &["second"]);
     second.commit(&[(source.clone(), 2)], Some(&member)).must("commit of the successor");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["committed", "second"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["committed", "second"]);
 
     // The same without a farewell of the predecessor's handle: a writer that is dropped with an open transaction.
     append_values(setup, &mut *second, &at, &["lost too"]);
@@ -256,7 +253,7 @@ pub fn reopening_aborts_the_predecessors_transaction(setup: &Setup) {
     let mut third = transactional_writer(&*cluster, &id);
     append_values(setup, &mut *third, &at, &["third"]);
     third.commit(&[], None).must("commit of the third");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["committed", "second", "third"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["committed", "second", "third"]);
     assert_eq!(cluster.committed(&member.group, &[source]), Ok(vec![Some(2)]));
 }
 
@@ -278,7 +275,7 @@ pub fn reopening_fences_the_predecessor(setup: &Setup) {
     assert!(matches!(result, Err(CommitError::Fenced(_))), "second commit of the predecessor: {result:?}");
 
     second.commit(&[], None).must("commit of the successor");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["kept"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["kept"]);
 
     // A predecessor that starts a transaction only after it was fenced.
     let mut third = transactional_writer(&*cluster, &id);
@@ -286,5 +283,5 @@ pub fn reopening_fences_the_predecessor(setup: &Setup) {
     assert!(matches!(result, Err(ClusterError::Fenced(_))), "append of a fenced writer: {result:?}");
     third.append(&at, values(&["third"])).must("append");
     third.commit(&[], None).must("commit of the third");
-    assert_eq!(committed_texts(setup, &*cluster, &at), ["kept", "third"]);
+    assert_eq!(settled_texts(setup, &*cluster, &at), ["kept", "third"]);
 }

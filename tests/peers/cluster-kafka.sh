@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The conformance suite of crates/cluster over librdkafka against real Apache Kafka, which is installed, started on a free
+# port with its data in a temporary folder, and stopped at the end. `BD_TEST_BOOTSTRAP=host:port` uses a running one instead.
+#   tests/peers/cluster-kafka.sh [ARGUMENTS OF cargo test]...
+# PEERS: the folder with kafka.sh (default ../shared/peers beside this repository).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+run() { cargo test --package bd-cluster-kafka --test real_kafka --test compression "$@"; }
+
+if [ -n "${BD_TEST_BOOTSTRAP:-}" ]; then
+  run "$@"
+  exit
+fi
+
+KAFKA_SH=${PEERS:-../shared/peers}/kafka.sh
+if [ ! -x "$KAFKA_SH" ]; then
+  echo "no $KAFKA_SH: set PEERS to the folder that has it, or BD_TEST_BOOTSTRAP to a running Kafka" >&2
+  exit 1
+fi
+
+free_port() { # two in a row: the broker's and the controller's
+  local port
+  for port in $(shuf -i 20000-30000 -n 50); do
+    if ! (: <"/dev/tcp/127.0.0.1/$port" || : <"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; then
+      echo "$port"
+      return
+    fi
+  done
+  echo "no free port" >&2
+  return 1
+}
+
+PORT=$(free_port)
+DATA=$(mktemp -d)
+trap '"$KAFKA_SH" wipe --port "$PORT" --data "$DATA" >&2 || true; rm -rf "$DATA"' EXIT
+"$KAFKA_SH" install
+# Groups rebalance at once instead of waiting 3 s for more members.
+"$KAFKA_SH" start --port "$PORT" --data "$DATA" --prop group.initial.rebalance.delay.ms=0
+BD_TEST_BOOTSTRAP=127.0.0.1:$PORT run "$@"
