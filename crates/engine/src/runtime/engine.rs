@@ -1,0 +1,726 @@
+//! The engine: the catalog, kept in the log, and the queries that run.
+//!
+//! Statements that change something are records of the internal topic [`COMMANDS`]; at its start an engine applies them in order and
+//! starts the queries. One engine at a time writes a command topic.
+
+use super::pull::Tables;
+use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
+use super::sink::partition_of;
+use super::status::{DrainEnds, QueryState, QueryStatus};
+use super::watermarks;
+use crate::chunk::Chunk;
+use crate::error::EngineError;
+use bd_cluster::{
+    Cluster, ClusterError, CommitError, NewTopic, OffsetSpec, ReaderConfig, RecordsBuilder, TopicPartition,
+    Writer, WriterConfig,
+};
+use bd_schema::{Field, Row};
+use bd_sql::catalog::{Catalog, SourceDef, SourceKind};
+use bd_sql::plan::{Node, Plan, Statement};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The internal topic of statements.
+pub const COMMANDS: &str = "_bd_commands";
+const ACK_WAIT: Duration = Duration::from_secs(60);
+
+/// A record of [`COMMANDS`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Command {
+    /// A statement that changes the catalog; `query` is the id of the query that it starts.
+    Statement { text: String, query: Option<String> },
+    /// End all queries that are there (and not drained yet) at these offsets, by topic and partition.
+    Drain { ends: BTreeMap<String, Vec<i64>> },
+}
+
+/// A persistent query.
+#[derive(Clone)]
+pub struct Query {
+    /// State, counters.
+    pub status: Arc<QueryStatus>,
+    /// What it fills.
+    pub sink: Arc<SourceDef>,
+    /// What it does.
+    pub plan: Arc<Plan>,
+    rejects_of: Vec<String>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What a statement gave.
+pub enum Outcome {
+    /// It was done.
+    Done {
+        /// What was done.
+        message: String,
+        /// The query that it started.
+        query: Option<String>,
+    },
+    /// A list.
+    Listing {
+        /// The columns' names.
+        columns: Vec<&'static str>,
+        /// One string a cell.
+        rows: Vec<Vec<String>>,
+    },
+    /// A plan or a description.
+    Text(String),
+    /// The rows of a pull query.
+    Rows {
+        /// The columns.
+        columns: Vec<Field>,
+        /// The rows.
+        rows: Vec<Row>,
+    },
+    /// A push query at work.
+    Push(Push),
+}
+
+/// A push query: rows as they come. Dropping it ends the query.
+pub struct Push {
+    /// The columns (of each chunk the first so many).
+    pub columns: Vec<Field>,
+    /// `LIMIT`.
+    pub limit: Option<usize>,
+    /// The query's state, for errors.
+    pub status: Arc<QueryStatus>,
+    chunks: Receiver<Chunk>,
+}
+
+impl Push {
+    /// The next rows; `None` after `wait` without any.
+    ///
+    /// # Errors
+    /// The query has ended; what it failed on, if it did.
+    pub fn next(&self, wait: Duration) -> Result<Option<Chunk>, EngineError> {
+        use std::sync::mpsc::RecvTimeoutError;
+        match self.chunks.recv_timeout(wait) {
+            Ok(chunk) => Ok(Some(chunk)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(EngineError::Statement(match self.status.state() {
+                QueryState::Error(e) => e,
+                _ => "the query has ended".into(),
+            })),
+        }
+    }
+}
+
+impl Drop for Push {
+    fn drop(&mut self) {
+        self.status.stop();
+    }
+}
+
+/// See the module's documentation. Cheap to clone; all clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    cluster: Arc<dyn Cluster>,
+    config: QueryConfig,
+    inner: Mutex<Inner>,
+    tables: Tables,
+}
+
+struct Inner {
+    catalog: Catalog,
+    queries: BTreeMap<u64, Query>,
+    /// The number of the next command.
+    next: u64,
+    writer: Box<dyn Writer>,
+}
+
+impl Engine {
+    /// Reads the commands and starts their queries.
+    ///
+    /// # Errors
+    /// The cluster's; a command that can no longer be applied.
+    pub fn open(cluster: Arc<dyn Cluster>, config: QueryConfig) -> Result<Self, EngineError> {
+        let keep = |topic: &str| NewTopic::new(topic, 1).with("retention.ms", "-1");
+        ensure_topic(cluster.as_ref(), keep(COMMANDS))?;
+        ensure_topic(cluster.as_ref(), keep(watermarks::TOPIC).with("cleanup.policy", "compact"))?;
+        let client_id = "bd-engine".to_string();
+        let writer = cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?;
+        let inner = Inner { catalog: Catalog::default(), queries: BTreeMap::new(), next: 0, writer };
+        let tables = Tables::new(cluster.clone());
+        let engine = Self { shared: Arc::new(Shared { cluster, config, inner: Mutex::new(inner), tables }) };
+        engine.replay()?;
+        Ok(engine)
+    }
+
+    fn replay(&self) -> Result<(), EngineError> {
+        let shared = &self.shared;
+        let commands = TopicPartition::new(COMMANDS, 0);
+        let mut position = shared.cluster.offset(&commands, OffsetSpec::Earliest)?;
+        let end = shared.cluster.offset(&commands, OffsetSpec::Stable)?;
+        let mut reader = shared.cluster.open_reader(ReaderConfig::default())?;
+        reader.assign(&commands, position)?;
+        let mut inner = shared.inner.lock();
+        while position < end {
+            let Some(records) = reader.poll(1 << 20, Duration::from_secs(5))? else { continue };
+            for record in records.iter() {
+                let corrupt = |reason: String| EngineError::Corrupt {
+                    what: format!("{COMMANDS} at offset {}", record.offset),
+                    reason,
+                };
+                let command = serde_json::from_slice(record.value.unwrap_or_default());
+                let command: Command = command.map_err(|e| corrupt(e.to_string()))?;
+                inner.apply(&command).map_err(|e| corrupt(e.to_string()))?;
+                inner.next += 1;
+            }
+            position = records.next_offset;
+        }
+        let ids: Vec<u64> = inner.queries.keys().copied().collect();
+        for id in ids {
+            self.start(&mut inner, id);
+        }
+        Ok(())
+    }
+
+    /// Carries out all statements of `text`, in order, up to the first that fails.
+    ///
+    /// # Errors
+    /// With line, column and a hint where the text is wrong.
+    pub fn execute(&self, text: &str, from_beginning: bool) -> Result<Vec<Outcome>, EngineError> {
+        let statements = bd_sql::parse(text).map_err(|e| EngineError::Sql(e.to_string()))?;
+        statements.iter().map(|s| self.execute_one(s, from_beginning)).collect()
+    }
+
+    /// As [`Engine::execute`], but a CREATE that is there already in the same words is left as it is: what a pipeline's files do at
+    /// every start.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`]'s; a source of that name that was created in other words.
+    pub fn ensure(&self, text: &str) -> Result<Vec<Outcome>, EngineError> {
+        let statements = bd_sql::parse(text).map_err(|e| EngineError::Sql(e.to_string()))?;
+        let mut outcomes = Vec::new();
+        for statement in &statements {
+            let there = statement.created().and_then(|name| self.shared.inner.lock().catalog.get(name).cloned());
+            match there {
+                Some(def) if same_words(&def.sql, &statement.text) => outcomes.push(Outcome::Done {
+                    message: format!("{} is there already", def.name),
+                    query: def.query.clone(),
+                }),
+                Some(def) => {
+                    return Err(EngineError::Statement(format!(
+                        "{} is there already, created by another statement:\n{}\nDROP it first, or give the new one another name",
+                        def.name, def.sql
+                    )));
+                }
+                None => outcomes.push(self.execute_one(statement, true)?),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn execute_one(
+        &self,
+        parsed: &bd_sql::ParsedStatement,
+        from_beginning: bool,
+    ) -> Result<Outcome, EngineError> {
+        let mut inner = self.shared.inner.lock();
+        let statement =
+            bd_sql::analyze(parsed, &inner.catalog).map_err(|e| EngineError::Sql(e.to_string()))?;
+        let text = parsed.text.trim().to_string();
+        match statement {
+            Statement::CreateSource { exists: true, def, .. } | Statement::CreateAs { exists: true, def, .. } => {
+                Ok(Outcome::Done { message: format!("{} is there already", def.name), query: None })
+            }
+            Statement::CreateSource { def, partitions, .. } => {
+                self.create_topic(&def, partitions, 1)?;
+                let message = format!("{} created", kind_name(&def));
+                inner.record(Command::Statement { text, query: None })?;
+                Ok(Outcome::Done { message, query: None })
+            }
+            Statement::CreateAs { def, plan, partitions, .. } => {
+                let of_source = self.source_partitions(&plan)?;
+                self.create_topic(&def, partitions, of_source)?;
+                // Fails before anything is recorded.
+                super::chain::Chain::new(&plan)?;
+                let number = inner.next;
+                let prefix = if def.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
+                let id = format!("{prefix}_{}_{number}", def.name.to_ascii_uppercase());
+                inner.record(Command::Statement { text, query: Some(id.clone()) })?;
+                self.start(&mut inner, number);
+                Ok(Outcome::Done { message: format!("Created query with ID {id}"), query: Some(id) })
+            }
+            Statement::InsertValues { source, values } => {
+                insert(&mut inner, &self.shared, &source, &values)?;
+                Ok(Outcome::Done { message: String::new(), query: None })
+            }
+            Statement::Drop { name: None, .. } => {
+                Ok(Outcome::Done { message: "There is no such source; nothing to do".into(), query: None })
+            }
+            Statement::Drop { name: Some(name), delete_topic } => self.drop_source(&mut inner, text, &name, delete_topic),
+            Statement::Terminate { query } => {
+                if !inner.queries.values().any(|q| q.status.id.eq_ignore_ascii_case(&query)) {
+                    return Err(EngineError::Statement(format!("Unknown queryId: {query}")));
+                }
+                let stopped = inner.record(Command::Statement { text, query: None })?;
+                self.settle(&mut inner, stopped)?;
+                Ok(Outcome::Done { message: "Query terminated.".into(), query: None })
+            }
+            Statement::Show(show) => super::listing::show(show, &inner.catalog, &inner.list(), self.shared.cluster.as_ref()),
+            Statement::Describe { source, extended } => {
+                super::listing::describe(&source, extended, &inner.list(), self.shared.cluster.as_ref())
+            }
+            Statement::Explain { plan: Some(plan), .. } => Ok(Outcome::Text(plan.to_string())),
+            Statement::Explain { query, .. } => {
+                let id = query.unwrap_or_default();
+                let query = inner.queries.values().find(|q| q.status.id.eq_ignore_ascii_case(&id));
+                let query = query.ok_or_else(|| EngineError::Statement(format!("Unknown queryId: {id}")))?;
+                Ok(Outcome::Text(format!("{}\n\n{}", query.sink.sql, query.plan)))
+            }
+            Statement::Push { plan, limit } => {
+                let producers = inner.producers_of(&plan);
+                drop(inner);
+                self.push(plan, limit, producers, from_beginning)
+            }
+            Statement::Pull { plan, order, limit } => {
+                drop(inner);
+                let columns = plan.columns.clone();
+                let rows = self.shared.tables.pull(&plan, &order, limit)?;
+                Ok(Outcome::Rows { columns, rows })
+            }
+        }
+    }
+
+    fn create_topic(&self, def: &SourceDef, partitions: Option<i32>, default: i32) -> Result<(), EngineError> {
+        let cluster = &self.shared.cluster;
+        if let Some(info) = cluster.topic(&def.topic)? {
+            return match partitions {
+                Some(wanted) if wanted != info.partitions => Err(EngineError::Statement(format!(
+                    "A Kafka topic with the name '{}' already exists, with different partition/replica configuration than \
+                     required. It has {} partitions, the statement says {wanted}: leave `partitions` out to use it as it is",
+                    def.topic, info.partitions
+                ))),
+                _ => Ok(()),
+            };
+        }
+        let mut topic = NewTopic::new(&def.topic, partitions.unwrap_or(default));
+        if def.kind == SourceKind::Table {
+            topic = topic.with("cleanup.policy", "compact");
+        }
+        ensure_topic(cluster.as_ref(), topic)
+    }
+
+    /// The number of partitions of the plan's first source: what the output's topic gets by default.
+    fn source_partitions(&self, plan: &Plan) -> Result<i32, EngineError> {
+        let Some(source) = sources_of(plan).into_iter().next() else { return Ok(1) };
+        Ok(self.shared.cluster.topic(&source.topic)?.map_or(1, |t| t.partitions))
+    }
+
+    fn drop_source(
+        &self,
+        inner: &mut Inner,
+        text: String,
+        name: &str,
+        delete_topic: bool,
+    ) -> Result<Outcome, EngineError> {
+        let def = inner.catalog.get(name).cloned();
+        let def = def.ok_or_else(|| EngineError::Statement(format!("Source {name} does not exist.")))?;
+        let readers: Vec<String> = inner
+            .queries
+            .values()
+            .filter(|q| sources_of(&q.plan).iter().any(|s| s.name.eq_ignore_ascii_case(name)))
+            .map(|q| q.status.id.clone())
+            .collect();
+        if !readers.is_empty() {
+            return Err(EngineError::Statement(format!(
+                "Cannot drop {}.\nThe following queries read from this source: [{}].\nYou need to terminate them before dropping {}.",
+                def.name,
+                readers.join(", "),
+                def.name
+            )));
+        }
+        let stopped = inner.record(Command::Statement { text, query: None })?;
+        self.settle(inner, stopped)?;
+        self.shared.tables.forget(&def.name);
+        if delete_topic {
+            match self.shared.cluster.delete_topic(&def.topic) {
+                Ok(()) | Err(ClusterError::UnknownTopic(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(Outcome::Done { message: format!("Source `{}` (topic: {}) was dropped.", def.name, def.topic), query: None })
+    }
+
+    /// After queries were taken out: waits for their threads, deletes their state, and lets others take over their rejects.
+    fn settle(&self, inner: &mut Inner, stopped: Vec<Query>) -> Result<(), EngineError> {
+        for query in stopped {
+            query.join();
+            match self.shared.cluster.delete_topic(&changelog_topic(&query.status.id)) {
+                Ok(()) | Err(ClusterError::UnknownTopic(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+            let heirs: Vec<u64> = inner
+                .queries
+                .iter()
+                .filter(|(_, q)| q.inherits(&query.rejects_of))
+                .map(|(number, _)| *number)
+                .collect();
+            for number in heirs {
+                if let Some(heir) = inner.queries.get(&number) {
+                    heir.status.stop();
+                    heir.join();
+                }
+                inner.renew_status(number);
+                self.start(inner, number);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &self,
+        plan: Plan,
+        limit: Option<usize>,
+        producers: Vec<Arc<QueryStatus>>,
+        from_beginning: bool,
+    ) -> Result<Outcome, EngineError> {
+        let number = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let status = QueryStatus::new(format!("transient_{number}"));
+        let (send, chunks) = sync_channel(16);
+        let columns = plan.columns.clone();
+        let context = Arc::new(QueryContext {
+            cluster: self.shared.cluster.clone(),
+            config: self.shared.config.clone(),
+            plan,
+            status: status.clone(),
+            producers,
+            rejects_of: Vec::new(),
+        });
+        let of_thread = status.clone();
+        spawn(&status.id, move || {
+            let send = Box::new(move |chunk| send.send(chunk).is_ok());
+            let destination = Destination::Client { send, from_beginning };
+            let ended = Task::open(context, destination).and_then(Task::run);
+            of_thread.set_state(match ended {
+                Ok(Ended::Completed) => QueryState::Completed,
+                Ok(Ended::Stopped) => QueryState::Stopped,
+                Err(e) => QueryState::Error(e.to_string()),
+            });
+        })?;
+        Ok(Outcome::Push(Push { columns, limit, status, chunks }))
+    }
+
+    /// Starts (or starts again) the thread of a query.
+    fn start(&self, inner: &mut Inner, number: u64) {
+        let rejects_of = inner.rejects_for(number);
+        let Some(query) = inner.queries.get_mut(&number) else { return };
+        query.rejects_of = rejects_of.clone();
+        let query = query.clone();
+        let context = Arc::new(QueryContext {
+            cluster: self.shared.cluster.clone(),
+            config: self.shared.config.clone(),
+            plan: (*query.plan).clone(),
+            status: query.status.clone(),
+            producers: inner.producers_of(&query.plan),
+            rejects_of,
+        });
+        let sink = query.sink.clone();
+        let status = query.status.clone();
+        match spawn(&status.id.clone(), move || supervise(&context, &sink)) {
+            Ok(thread) => *query.thread.lock() = Some(thread),
+            Err(e) => status.set_state(QueryState::Error(e.to_string())),
+        }
+    }
+
+    /// Ends every query that is not drained yet at the ends that the topics have now (those that a query writes: where that query
+    /// ends). Calling it again changes nothing.
+    ///
+    /// # Errors
+    /// The cluster's.
+    pub fn drain(&self) -> Result<(), EngineError> {
+        let mut inner = self.shared.inner.lock();
+        if inner.queries.values().all(|q| q.status.drain().is_some()) {
+            return Ok(());
+        }
+        let mut ends = BTreeMap::new();
+        let topics: HashSet<String> = inner
+            .queries
+            .values()
+            .flat_map(|q| sources_of(&q.plan))
+            .filter(|s| s.query.is_none())
+            .map(|s| s.topic.clone())
+            .collect();
+        for topic in topics {
+            let partitions = self.shared.cluster.topic(&topic)?.map_or(0, |t| t.partitions);
+            let of_topic = (0..partitions)
+                .map(|p| self.shared.cluster.offset(&TopicPartition::new(topic.as_str(), p), OffsetSpec::Stable))
+                .collect::<Result<Vec<_>, _>>()?;
+            ends.insert(topic, of_topic);
+        }
+        inner.record(Command::Drain { ends })?;
+        Ok(())
+    }
+
+    /// All persistent queries, oldest first.
+    pub fn queries(&self) -> Vec<Query> {
+        self.shared.inner.lock().list()
+    }
+
+    /// The declared streams and tables.
+    pub fn catalog(&self) -> Catalog {
+        self.shared.inner.lock().catalog.clone()
+    }
+
+    /// Stops all queries after their last barrier, and waits for them.
+    pub fn close(&self) {
+        let queries = self.queries();
+        queries.iter().for_each(|q| q.status.stop());
+        queries.iter().for_each(Query::join);
+    }
+}
+
+impl Query {
+    fn join(&self) {
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|t| t.join().is_err()) {
+            self.status.set_state(QueryState::Error("its thread ended by a panic".into()));
+        }
+    }
+
+    fn inherits(&self, rejects: &[String]) -> bool {
+        sources_of(&self.plan).iter().any(|s| rejects.contains(&s.name.to_ascii_lowercase()))
+    }
+}
+
+impl Inner {
+    fn list(&self) -> Vec<Query> {
+        self.queries.values().cloned().collect()
+    }
+
+    /// Appends a command and applies it; gives the queries that it took out.
+    fn record(&mut self, command: Command) -> Result<Vec<Query>, EngineError> {
+        let value = serde_json::to_vec(&command)
+            .map_err(|e| EngineError::Corrupt { what: COMMANDS.into(), reason: e.to_string() })?;
+        let mut records = RecordsBuilder::new();
+        let key = self.next.to_string();
+        records.push(Some(key.as_bytes()), Some(&value), now_ms(), &[]);
+        self.writer.append(&TopicPartition::new(COMMANDS, 0), records)?.wait(ACK_WAIT)?;
+        let stopped = self.apply(&command)?;
+        self.next += 1;
+        Ok(stopped)
+    }
+
+    /// What a command does to the catalog and the list of queries. The same at its first time and in a replay.
+    fn apply(&mut self, command: &Command) -> Result<Vec<Query>, EngineError> {
+        let (text, query) = match command {
+            Command::Drain { ends } => {
+                let each = ends.iter().flat_map(|(topic, ends)| {
+                    ends.iter().enumerate().map(|(p, end)| (TopicPartition::new(topic.as_str(), p as i32), *end))
+                });
+                let ends: DrainEnds = Arc::new(each.collect());
+                self.queries.values().for_each(|q| q.status.set_drain(ends.clone()));
+                return Ok(Vec::new());
+            }
+            Command::Statement { text, query } => (text, query),
+        };
+        let sql_error = |e: bd_sql::SqlError| EngineError::Sql(e.to_string());
+        let parsed = bd_sql::parse(text).map_err(sql_error)?;
+        for statement in &parsed {
+            match bd_sql::analyze(statement, &self.catalog).map_err(sql_error)? {
+                Statement::CreateSource { mut def, .. } => {
+                    def.sql.clone_from(text);
+                    self.catalog.insert(def);
+                }
+                Statement::CreateAs { mut def, plan, .. } => {
+                    def.query.clone_from(query);
+                    def.sql.clone_from(text);
+                    let sink = self.catalog.insert(def);
+                    let status = QueryStatus::new(query.clone().unwrap_or_default());
+                    let (plan, thread) = (Arc::new(plan), Arc::new(Mutex::new(None)));
+                    self.queries.insert(self.next, Query { status, sink, plan, rejects_of: Vec::new(), thread });
+                }
+                Statement::Drop { name: Some(name), .. } => {
+                    let def = self.catalog.remove(&name);
+                    return Ok(self.take_out(def.and_then(|d| d.query.clone()).as_deref()));
+                }
+                Statement::Terminate { query } => return Ok(self.take_out(Some(&query))),
+                _ => {}
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn take_out(&mut self, id: Option<&str>) -> Vec<Query> {
+        let Some(id) = id else { return Vec::new() };
+        let of_id = |q: &Query| q.status.id.eq_ignore_ascii_case(id);
+        let numbers: Vec<u64> = self.queries.iter().filter(|(_, q)| of_id(q)).map(|(n, _)| *n).collect();
+        let stopped: Vec<Query> = numbers.iter().filter_map(|n| self.queries.remove(n)).collect();
+        stopped.iter().for_each(|q| q.status.stop());
+        stopped
+    }
+
+    /// A new status for a query that is started again, since the old one says stop.
+    fn renew_status(&mut self, number: u64) {
+        if let Some(query) = self.queries.get_mut(&number) {
+            let status = QueryStatus::new(query.status.id.clone());
+            if let Some(ends) = query.status.drain() {
+                status.set_drain(ends);
+            }
+            query.status = status;
+        }
+    }
+
+    /// The sources whose rejects a query writes: those that no older query reads.
+    fn rejects_for(&self, number: u64) -> Vec<String> {
+        let names = |q: &Query| -> HashSet<String> {
+            let sources = sources_of(&q.plan);
+            sources.iter().filter(|s| s.query.is_none()).map(|s| s.name.to_ascii_lowercase()).collect()
+        };
+        let Some(query) = self.queries.get(&number) else { return Vec::new() };
+        let mut own = names(query);
+        for (_, older) in self.queries.range(..number) {
+            let theirs = names(older);
+            own.retain(|name| !theirs.contains(name));
+        }
+        own.into_iter().collect()
+    }
+
+    /// The queries that fill the tables that a plan looks rows up in.
+    fn producers_of(&self, plan: &Plan) -> Vec<Arc<QueryStatus>> {
+        let mut tables = Vec::new();
+        lookup_sources(plan, false, &mut tables);
+        let by_id: HashMap<&str, &Query> = self.queries.values().map(|q| (q.status.id.as_str(), q)).collect();
+        let ids = tables.iter().filter_map(|s| s.query.as_deref());
+        ids.filter_map(|id| by_id.get(id)).map(|q| q.status.clone()).collect()
+    }
+}
+
+fn supervise(context: &Arc<QueryContext>, sink: &Arc<SourceDef>) {
+    let status = &context.status;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let started = std::time::Instant::now();
+        let ended = Task::open(context.clone(), Destination::Topic(sink.clone())).and_then(Task::run);
+        match ended {
+            Ok(Ended::Completed) => return status.set_state(QueryState::Completed),
+            Ok(Ended::Stopped) => return status.set_state(QueryState::Stopped),
+            Err(error) if may_work_later(&error) && !status.must_stop() => {
+                tracing::warn!(query = status.id, %error, "restarting from the last commit in {pause:?}");
+                status.set_state(QueryState::Starting);
+                if started.elapsed() > Duration::from_secs(30) {
+                    pause = Duration::from_millis(50);
+                }
+                status.wait_change(pause);
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            Err(error) => {
+                tracing::error!(query = status.id, %error, "stopped");
+                return status.set_state(QueryState::Error(error.to_string()));
+            }
+        }
+    }
+}
+
+fn may_work_later(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::Cluster(ClusterError::Retriable { .. })
+            | EngineError::Commit(CommitError::Aborted(_) | CommitError::Retriable(_) | CommitError::Fatal(_))
+    )
+}
+
+fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
+    std::thread::Builder::new()
+        .name(name.to_string())
+        .spawn(f)
+        .map_err(|e| EngineError::Statement(format!("no thread for query {name}: {e}")))
+}
+
+fn insert(inner: &mut Inner, shared: &Shared, source: &SourceDef, values: &Row) -> Result<(), EngineError> {
+    let pick = |places: Vec<usize>| -> Row { places.into_iter().map(|i| values[i].clone()).collect() };
+    let failed = |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
+    let mut key = Vec::new();
+    let key_columns = source.key_columns();
+    if !key_columns.is_empty() {
+        super::input::key_codec(source)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
+    }
+    let codec = bd_schema::codec(&source.value_format, &source.value_schema(), bd_schema::Role::Value)
+        .map_err(|e| EngineError::Statement(e.to_string()))?;
+    let of_value = |i: &usize| source.columns[*i].place != bd_sql::catalog::ColumnPlace::Key;
+    let mut value = Vec::new();
+    codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;
+    let info = shared.cluster.topic(&source.topic)?;
+    let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
+    let key = (!key_columns.is_empty()).then_some(key);
+    let partition = partition_of(key.as_deref().unwrap_or(&value), partitions as usize);
+    let mut records = RecordsBuilder::new();
+    records.push(key.as_deref(), Some(&value), now_ms(), &[]);
+    let tp = TopicPartition::new(source.topic.as_str(), partition as i32);
+    inner.writer.append(&tp, records)?.wait(ACK_WAIT)?;
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+fn kind_name(def: &SourceDef) -> &'static str {
+    match def.kind {
+        SourceKind::Stream => "Stream",
+        SourceKind::Table => "Table",
+    }
+}
+
+/// Statements are the same when only white space differs.
+fn same_words(a: &str, b: &str) -> bool {
+    let words = |s: &str| s.trim().trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
+    words(a) == words(b)
+}
+
+/// The sources that a plan reads, in its order.
+pub(crate) fn sources_of(plan: &Plan) -> Vec<Arc<SourceDef>> {
+    let mut sources = Vec::new();
+    walk(plan, &mut |node| {
+        if let Node::StreamScan { source, .. } | Node::TableScan { source, .. } = node {
+            sources.push(source.clone());
+        }
+    });
+    sources
+}
+
+fn walk(plan: &Plan, f: &mut impl FnMut(&Node)) {
+    f(&plan.node);
+    match &plan.node {
+        Node::StreamScan { .. } | Node::TableScan { .. } => {}
+        Node::Project { input, .. }
+        | Node::Filter { input, .. }
+        | Node::Unnest { input, .. }
+        | Node::LeadLag { input, .. }
+        | Node::Aggregate { input, .. } => walk(input, f),
+        Node::IntervalJoin { left, right, .. } | Node::TableJoin { left, right, .. } => {
+            walk(left, f);
+            walk(right, f);
+        }
+    }
+}
+
+fn lookup_sources(plan: &Plan, lookup: bool, into: &mut Vec<Arc<SourceDef>>) {
+    match &plan.node {
+        Node::StreamScan { .. } => {}
+        Node::TableScan { source, .. } => into.extend(lookup.then(|| source.clone())),
+        Node::Project { input, .. }
+        | Node::Filter { input, .. }
+        | Node::Unnest { input, .. }
+        | Node::LeadLag { input, .. }
+        | Node::Aggregate { input, .. } => lookup_sources(input, lookup, into),
+        Node::IntervalJoin { left, right, .. } => {
+            lookup_sources(left, lookup, into);
+            lookup_sources(right, lookup, into);
+        }
+        Node::TableJoin { left, right, .. } => {
+            lookup_sources(left, lookup, into);
+            lookup_sources(right, true, into);
+        }
+    }
+}

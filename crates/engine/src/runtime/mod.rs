@@ -1,0 +1,15 @@
+//! Running queries: sources, the chain of operators, the sink, barriers, and the engine over all of them.
+//!
+//! A query runs on one thread, without locks on its way ([`query`]): it reads its inputs by one reader, feeds the chain, and at
+//! each barrier commits outputs, dead letters, changelog, watermarks and offsets in one transaction.
+
+pub mod chain;
+pub mod changelog;
+pub mod engine;
+pub mod input;
+mod listing;
+pub mod pull;
+pub mod query;
+pub mod sink;
+pub mod status;
+pub mod watermarks;

@@ -1,0 +1,210 @@
+//! What a query writes: chunks to records of its topic.
+//!
+//! A stream's row is a record. A table's changes are gathered until the barrier, and each key that changed gives one record: its
+//! last row, or a tombstone. A record's partition is Kafka's murmur2 of its key; rows without a key go by their value, so that the
+//! place of a row is a function of the row.
+
+use super::input::key_codec;
+use crate::chunk::{Chunk, Op};
+use crate::error::EngineError;
+use arrow_array::{Array, Int64Array, RecordBatch};
+use arrow_schema::SchemaRef;
+use bd_cluster::{RecordsBuilder, TopicPartition};
+use bd_schema::{Codec, Encoded};
+use bd_sql::catalog::{ColumnPlace, SourceDef};
+use bd_sql::plan::{ChangelogMode, Plan};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Encodes the output of a query.
+pub struct Sink {
+    partitions: Vec<TopicPartition>,
+    key: Option<Half>,
+    value: Half,
+    time: Option<usize>,
+    upsert: bool,
+    built: Vec<RecordsBuilder>,
+    changed: Changed,
+    keys: Encoded,
+    values: Encoded,
+    rows: u64,
+}
+
+/// The codec of a record's key or value, with the plan's columns that it takes.
+struct Half {
+    codec: Arc<dyn Codec>,
+    schema: SchemaRef,
+    columns: Vec<usize>,
+}
+
+/// The last state of each key since the barrier, in the order in which keys first changed.
+#[derive(Default)]
+struct Changed {
+    by_key: HashMap<Vec<u8>, usize>,
+    rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Sink {
+    /// For the topic of `def` with `partitions` partitions, filled by `plan`.
+    ///
+    /// # Errors
+    /// A format that is not known or does not fit the columns; a table without a key.
+    pub fn new(def: &SourceDef, plan: &Plan, partitions: i32) -> Result<Self, EngineError> {
+        let upsert = plan.mode != ChangelogMode::Append;
+        let key_columns = def.key_columns();
+        if upsert && key_columns.is_empty() {
+            return Err(EngineError::Statement(format!("table {} has no key column", def.name)));
+        }
+        let key = if key_columns.is_empty() {
+            None
+        } else {
+            let schema = def.key_schema().to_arrow();
+            Some(Half { codec: key_codec(def)?, schema, columns: key_columns })
+        };
+        let value_schema = def.value_schema();
+        let codec = bd_schema::codec(&def.value_format, &value_schema, bd_schema::Role::Value)
+            .map_err(|e| EngineError::Statement(e.to_string()))?;
+        let value_columns =
+            (0..def.columns.len()).filter(|i| def.columns[*i].place != ColumnPlace::Key).collect();
+        let value = Half { codec, schema: value_schema.to_arrow(), columns: value_columns };
+        Ok(Self {
+            partitions: (0..partitions).map(|p| TopicPartition::new(def.topic.as_str(), p)).collect(),
+            key,
+            value,
+            time: plan.time,
+            upsert,
+            built: (0..partitions).map(|_| RecordsBuilder::new()).collect(),
+            changed: Changed::default(),
+            keys: Encoded::default(),
+            values: Encoded::default(),
+            rows: 0,
+        })
+    }
+
+    /// The output's partitions.
+    pub fn partitions(&self) -> &[TopicPartition] {
+        &self.partitions
+    }
+
+    /// Records built since the start.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes rows of the plan's root. `now` (ms, event time) goes on records of tables that have no time.
+    ///
+    /// # Errors
+    /// A row that the format cannot hold.
+    pub fn add(&mut self, chunk: &Chunk, now: i64) -> Result<(), EngineError> {
+        self.keys.clear();
+        self.values.clear();
+        if let Some(key) = &self.key {
+            key.encode(chunk, &mut self.keys)?;
+        }
+        self.value.encode(chunk, &mut self.values)?;
+        if self.upsert {
+            for i in 0..chunk.len {
+                let value = (chunk.op(i) == Op::Insert).then(|| self.values.get(i).to_vec());
+                self.changed.set(self.keys.get(i), value);
+            }
+            return Ok(());
+        }
+        let times = self.time.and_then(|t| chunk.times(t));
+        for i in 0..chunk.len {
+            let key = self.key.as_ref().map(|_| self.keys.get(i));
+            let value = self.values.get(i);
+            let partition = partition_of(key.unwrap_or(value), self.built.len());
+            let time = times.filter(|t| t.is_valid(i)).map_or(now, |t: &Int64Array| t.value(i));
+            self.built[partition].push(key, Some(value), time, &[]);
+        }
+        self.rows += chunk.len as u64;
+        Ok(())
+    }
+
+    /// About how many bytes wait to be written.
+    pub fn pending_bytes(&self) -> usize {
+        self.built.iter().map(RecordsBuilder::bytes).sum()
+    }
+
+    /// Ends a barrier's changes and gives the records of each partition that has any.
+    pub fn take(&mut self, now: i64) -> Vec<(TopicPartition, RecordsBuilder)> {
+        self.changed.by_key.clear();
+        for (key, value) in self.changed.rows.drain(..) {
+            let partition = partition_of(&key, self.built.len());
+            self.built[partition].push(Some(&key), value.as_deref(), now, &[]);
+            self.rows += 1;
+        }
+        let parts = self.partitions.iter().zip(&mut self.built);
+        parts.filter(|(_, b)| !b.is_empty()).map(|(p, b)| (p.clone(), b.take())).collect()
+    }
+}
+
+impl Half {
+    fn encode(&self, chunk: &Chunk, out: &mut Encoded) -> Result<(), EngineError> {
+        let columns = self.columns.iter().map(|c| chunk.columns[*c].clone()).collect();
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(chunk.len));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        self.codec
+            .encode_arrow(&batch, out)
+            .map_err(|e| EngineError::Statement(format!("a row cannot be written as {}: {e}", self.codec.format())))
+    }
+}
+
+impl Changed {
+    fn set(&mut self, key: &[u8], value: Option<Vec<u8>>) {
+        if let Some(at) = self.by_key.get(key) {
+            self.rows[*at].1 = value;
+            return;
+        }
+        self.by_key.insert(key.to_vec(), self.rows.len());
+        self.rows.push((key.to_vec(), value));
+    }
+}
+
+pub(crate) fn partition_of(bytes: &[u8], partitions: usize) -> usize {
+    if partitions == 1 {
+        return 0;
+    }
+    (murmur2(bytes) & 0x7fff_ffff) as usize % partitions
+}
+
+/// Kafka's default partitioner: `org.apache.kafka.common.utils.Utils.murmur2`.
+fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut h: u32 = 0x9747_b28c ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(M);
+        k = (k ^ (k >> 24)).wrapping_mul(M);
+        h = h.wrapping_mul(M) ^ k;
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        for (i, byte) in rest.iter().enumerate() {
+            h ^= u32::from(*byte) << (8 * i);
+        }
+        h = h.wrapping_mul(M);
+    }
+    h = (h ^ (h >> 13)).wrapping_mul(M);
+    h ^ (h >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::murmur2;
+
+    #[test]
+    fn partitions_are_those_of_kafkas_default_partitioner() {
+        // The values of Kafka's own UtilsTest.testMurmur2.
+        let cases: [(&[u8], i32); 5] = [
+            (b"21", -973932308),
+            (b"foobar", -790332482),
+            (b"a-little-bit-long-string", -985981536),
+            (b"a-little-bit-longer-string", -1486304829),
+            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        ];
+        for (bytes, hash) in cases {
+            assert_eq!(murmur2(bytes) as i32, hash);
+        }
+    }
+}
