@@ -55,18 +55,19 @@ impl fmt::Display for Report {
 /// against no member, an integer (`53`) against a double (`53.0`), the last bit of a double.
 pub fn compare(expected: Vec<Value>, got: Vec<Value>) -> Report {
     let mut report = Report { expected: expected.len(), got: got.len(), missing: vec![], unexpected: vec![] };
-    let mut open: HashMap<String, usize> = HashMap::with_capacity(expected.len());
-    for row in &expected {
-        *open.entry(canonical(row)).or_default() += 1;
+    let mut open: HashMap<&str, usize> = HashMap::with_capacity(expected.len());
+    let keys: Vec<String> = expected.iter().map(canonical).collect();
+    for key in &keys {
+        *open.entry(key).or_default() += 1;
     }
     for row in got {
-        match open.get_mut(&canonical(&row)) {
+        match open.get_mut(canonical(&row).as_str()) {
             Some(count) if *count > 0 => *count -= 1,
             _ => report.unexpected.push(row),
         }
     }
-    for row in expected {
-        if let Some(count) = open.get_mut(&canonical(&row))
+    for (row, key) in expected.into_iter().zip(&keys) {
+        if let Some(count) = open.get_mut(key.as_str())
             && *count > 0
         {
             *count -= 1;

@@ -72,7 +72,7 @@ pub enum CaseError {
     },
     /// The end of a topic did not come.
     #[error(
-        "{topic}: no record and no end of partition for {seconds} s, after {read} records; is a transaction left open?"
+        "{topic}: no record and no end of partition for {seconds} s, after {read} records"
     )]
     Stuck {
         /// The topic.

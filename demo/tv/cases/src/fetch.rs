@@ -91,6 +91,8 @@ impl Outputs {
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
             .set("check.crcs", "true")
+            // The end of a partition is told when a fetch comes back empty.
+            .set("fetch.wait.max.ms", "50")
             .create()
             .map_err(failed)?;
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;

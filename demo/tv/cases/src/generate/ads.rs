@@ -45,7 +45,7 @@ pub(super) fn write(
         }
         arrivals.pass(time)?;
         let duration = if plan.hard && rng.chance(40.0) {
-            *rng.pick(&[0, 0, 1, 300, 600, 3599, 3600, 3600])
+            *rng.pick(&[0, 0, 0, 1, 30, 60, 300, 300, 600, 3599, 3600])
         } else {
             rng.between(5, 60)
         };

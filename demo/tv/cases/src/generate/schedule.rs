@@ -14,8 +14,8 @@ use super::{
     cast::{self, Cast},
 };
 
-/// Most programs of a nasty case's day.
-const PROGRAMS: u64 = 9;
+/// Most programs of a nasty case's day: mostly few, sometimes many.
+const PROGRAMS: [u64; 4] = [4, 9, 9, 60];
 
 pub(super) struct Schedule {
     /// The bytes of `channels.json`.
@@ -88,7 +88,8 @@ fn day_starts(plan: &Plan, rng: &mut Rng) -> Vec<i64> {
         return (0..DAY).step_by(1800).collect();
     }
     // A nasty day may be empty, begin long after midnight, or have a program of a second at either end.
-    let mut starts: Vec<_> = (0..rng.below(PROGRAMS))
+    let most = *rng.pick(&PROGRAMS);
+    let mut starts: Vec<_> = (0..rng.below(most))
         .map(|_| {
             rng.between(0, DAY / GRID - 1) * GRID + if rng.chance(20.0) { rng.between(1, 59) } else { 0 }
         })
