@@ -38,7 +38,7 @@ impl Admin {
             client.set("isolation.level", isolation);
             BaseConsumer::from_config_and_context(&client, Logging).map_err(|e| named("open client", e))
         };
-        let admin = AdminClient::from_config_and_context(&config.client("bd-admin"), Logging)
+        let admin = AdminClient::from_config_and_context(&config.producer("bd-admin"), Logging)
             .map_err(|e| named("open admin client", e))?;
         let this = Self {
             admin,
@@ -91,10 +91,10 @@ impl Admin {
         Ok(topics)
     }
 
-    /// That the topic has the partition. librdkafka waits long for one that never comes.
-    pub(crate) fn check_partition(&self, partition: &TopicPartition) -> Result<(), ClusterError> {
+    /// That the topic has the partition, and how many it has. librdkafka waits long for one that never comes.
+    pub(crate) fn check_partition(&self, partition: &TopicPartition) -> Result<i32, ClusterError> {
         match self.topic(&partition.topic)? {
-            Some(topic) if (0..topic.partitions).contains(&partition.partition) => Ok(()),
+            Some(topic) if (0..topic.partitions).contains(&partition.partition) => Ok(topic.partitions),
             Some(_) => Err(ClusterError::UnknownTopic(partition.to_string())),
             None => Err(ClusterError::UnknownTopic(partition.topic.to_string())),
         }

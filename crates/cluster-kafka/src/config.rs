@@ -24,8 +24,8 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
-/// Defaults that differ from librdkafka's; the user's properties win.
-const DEFAULTS: &[(&str, &str)] = &[
+/// Defaults of consumers that differ from librdkafka's; the user's properties win.
+const CONSUMERS: &[(&str, &str)] = &[
     // The end of a partition is noticed when a fetch comes back empty: after this long.
     ("fetch.wait.max.ms", "50"),
     // With a queue per partition this bound holds for each of them; 64 MiB would be too much.
@@ -33,6 +33,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     // A full queue is drained in milliseconds; a second of waiting before the next fetch would starve the reader.
     ("fetch.queue.backoff.ms", "10"),
     ("fetch.error.backoff.ms", "100"),
+];
+
+/// Defaults of producers that differ from librdkafka's; the user's properties win.
+const PRODUCERS: &[(&str, &str)] = &[
     // Back-pressure: `append` blocks while as much is on its way.
     ("queue.buffering.max.kbytes", "65536"),
     ("linger.ms", "1"),
@@ -67,14 +71,14 @@ impl KafkaConfig {
         if let Some(key) = self.properties.keys().find(|key| OURS.contains(&key.as_str())) {
             return Err(ClusterError::InvalidConfig { key: key.clone(), reason: "is set by bd".into() });
         }
-        self.client("").create_native_config().map(drop).map_err(|e| named("configuration", e))
+        self.client("", &[]).create_native_config().map(drop).map_err(|e| named("configuration", e))
     }
 
-    /// The configuration that all clients share.
-    pub(crate) fn client(&self, client_id: &str) -> ClientConfig {
+    /// The configuration that all clients share, over these defaults.
+    fn client(&self, client_id: &str, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
-        for (key, value) in DEFAULTS {
+        for (key, value) in defaults {
             config.set(*key, *value);
         }
         for (key, value) in &self.properties {
@@ -89,12 +93,17 @@ impl KafkaConfig {
 
     /// The configuration of all consumers: offsets are the caller's.
     pub(crate) fn consumer(&self, client_id: &str) -> ClientConfig {
-        let mut config = self.client(client_id);
+        let mut config = self.client(client_id, CONSUMERS);
         config
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error");
         config
+    }
+
+    /// The configuration of all producers, and of the admin client, which librdkafka makes one of them.
+    pub(crate) fn producer(&self, client_id: &str) -> ClientConfig {
+        self.client(client_id, PRODUCERS)
     }
 }
 
@@ -120,6 +129,6 @@ mod tests {
     fn the_users_properties_win_over_defaults() {
         let config = KafkaConfig::new("localhost:1").with("linger.ms", "20");
         assert_eq!(config.check(), Ok(()));
-        assert_eq!(config.client("x").get("linger.ms"), Some("20"));
+        assert_eq!(config.producer("x").get("linger.ms"), Some("20"));
     }
 }

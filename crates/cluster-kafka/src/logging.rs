@@ -8,6 +8,10 @@ use rdkafka::error::KafkaError;
 /// Writes one line of librdkafka.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
+        // That a user's property for readers means nothing to a writer, or the other way round, is as intended.
+        _ if facility == "CONFWARN" && message.contains("will be ignored by this") => {
+            tracing::debug!(target: "librdkafka", facility, "{message}")
+        }
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical

@@ -234,8 +234,9 @@ impl KafkaReader {
     /// After an end-of-partition event: whether the end stands further than the position, and then asks for what is there.
     fn look_past_end(&mut self, at: usize) -> Result<(), ClusterError> {
         let slot = &mut self.slots[at];
-        slot.at_end = false;
+        // When this fails, the event still stands, and the next poll looks again.
         let (_, end) = self.admin.range(&slot.partition, self.isolation)?;
+        slot.at_end = false;
         slot.end = end;
         let position = slot.position;
         if end > position {

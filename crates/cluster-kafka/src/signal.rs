@@ -33,3 +33,28 @@ impl Signal {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn raising_wakes_the_one_who_waits() {
+        let signal = Arc::new(Signal::default());
+        let raise = signal.clone();
+        let thread = std::thread::spawn(move || raise.raise());
+        assert!(signal.wait_until(Instant::now() + Duration::from_secs(60)));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_raised_signal_needs_no_wait_until_it_is_lowered() {
+        let signal = Signal::default();
+        signal.raise();
+        assert!(signal.wait_until(Instant::now()));
+        signal.lower();
+        assert!(!signal.wait_until(Instant::now()));
+    }
+}

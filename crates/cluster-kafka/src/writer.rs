@@ -49,6 +49,8 @@ pub(crate) struct KafkaWriter {
     members: Arc<Members>,
     transactional_id: Option<String>,
     transaction: Transaction,
+    /// Why the open transaction must not be committed: only a part of an append is in it.
+    torn: Option<String>,
     /// The number of partitions of the topics that were written. librdkafka waits long for topics that are not there.
     topics: HashMap<Arc<str>, i32>,
 }
@@ -60,7 +62,7 @@ impl KafkaWriter {
         admin: Arc<Admin>,
         members: Arc<Members>,
     ) -> Result<Self, ClusterError> {
-        let mut client = config.client(&writer.client_id);
+        let mut client = config.producer(&writer.client_id);
         client.set("enable.idempotence", "true").set("acks", "all");
         if let Some(id) = &writer.transactional_id {
             let timeout = match writer.transaction_timeout {
@@ -97,6 +99,7 @@ impl KafkaWriter {
             members,
             transactional_id: writer.transactional_id.clone(),
             transaction: Transaction::None,
+            torn: None,
             topics: HashMap::new(),
         };
         if let Some(id) = &this.transactional_id {
@@ -145,9 +148,8 @@ impl KafkaWriter {
         if self.topics.get(&partition.topic).is_some_and(|n| (0..*n).contains(&partition.partition)) {
             return Ok(());
         }
-        // Also for a partition that was added since.
-        self.admin.check_partition(partition)?;
-        let partitions = self.admin.topic(&partition.topic)?.map_or(0, |t| t.partitions);
+        // Asked again for an unknown one: partitions may have been added since.
+        let partitions = self.admin.check_partition(partition)?;
         self.topics.insert(partition.topic.clone(), partitions);
         Ok(())
     }
@@ -263,10 +265,11 @@ impl KafkaWriter {
         };
         let metadata = match self.members.metadata(member) {
             Ok(metadata) => metadata,
-            Err(e) => {
+            Err(e @ ClusterError::Fenced(_)) => {
                 self.abort().map_err(commit_error)?;
                 return Err(commit_error(e));
             }
+            Err(e) => return Err(commit_error(e)),
         };
         let what = format!("commit offsets of group {}", member.group);
         let mut list = TopicPartitionList::with_capacity(offsets.len());
@@ -305,6 +308,11 @@ impl Writer for KafkaWriter {
             });
             if let Err(e) = sent_now {
                 self.producer.context().not_sent(&batch, records.len() - sent, &e);
+                if sent > 0 && self.transactional_id.is_some() {
+                    self.torn.get_or_insert_with(|| {
+                        format!("only {sent} of {} records were taken: {e}", records.len())
+                    });
+                }
                 return Err(e);
             }
         }
@@ -319,7 +327,7 @@ impl Writer for KafkaWriter {
             let reason = format!("records not acknowledged within {wait:?}");
             return Err(ClusterError::Retriable { what: "flush".into(), reason });
         }
-        Ok(())
+        self.dead("flush").map_or(Ok(()), Err)
     }
 
     fn commit(
@@ -335,6 +343,10 @@ impl Writer for KafkaWriter {
         }
         if self.transaction == Transaction::None && offsets.is_empty() {
             return Ok(());
+        }
+        if let Some(reason) = self.torn.clone() {
+            self.abort().map_err(commit_error)?;
+            return Err(CommitError::Aborted(reason));
         }
         if self.transaction != Transaction::Committing {
             self.begin().map_err(commit_error)?;
@@ -364,6 +376,7 @@ impl Writer for KafkaWriter {
         self.ask(|producer| producer.abort_transaction(ANSWER))
             .map_err(|e| self.explain("abort the transaction", e))?;
         self.transaction = Transaction::None;
+        self.torn = None;
         self.producer.context().take_failure();
         Ok(())
     }
