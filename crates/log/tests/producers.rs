@@ -1,5 +1,7 @@
 //! Idempotence, fencing, transactions.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use bd_log::testing::MemFs;

@@ -1,5 +1,7 @@
 //! What a log looks like after kills, power loss, damage and failing disks.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Reading, timestamps, deletion from the front.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use bd_log::batch::{BatchBuilder, Batches};

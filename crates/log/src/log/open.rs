@@ -32,7 +32,6 @@ impl Log {
             Some(opened) => opened,
             None => folder.recover(&config)?,
         };
-        let recovery_point = folder.recovery_point_file(opened.end)?;
         let mut segments: BTreeMap<i64, Arc<Segment>> =
             opened.segments.into_iter().map(|s| (s.base_offset, Arc::new(s))).collect();
         let active = match segments.last_key_value() {
@@ -43,9 +42,15 @@ impl Log {
                 active
             }
         };
+        let recovery_point = folder.recovery_point_file()?;
         if !opened.recovery.clean || folder.bases.is_empty() {
-            // Names of new files, truncations' deletions and the recovery point.
+            // The names of the files are durable before the recovery point says that their records are.
             files::sync_dir(&*fs, dir)?;
+        }
+        if folder.recovery_point != Some(opened.end) {
+            recovery_point
+                .write_all_at(0, &files::seal_numbers([opened.end]))
+                .map_err(|e| LogError::io("write", &dir.join(files::RECOVERY_POINT), e))?;
         }
         let first = segments.first_key_value().map_or(0, |(base, _)| *base);
         let marks = Marks {
@@ -140,8 +145,10 @@ impl<'a> Folder<'a> {
         for path in &self.leftovers {
             files::remove(&**self.fs, path)?;
         }
+        // As when they were deleted: only what lies before a snapshot of the producers.
+        let known = self.bases.iter().rev().find(|base| self.snapshots.binary_search(base).is_ok()).copied();
         while let [first, second, ..] = *self.bases.as_slice()
-            && second <= self.start
+            && second <= self.start.min(known.unwrap_or(0))
         {
             segment::delete_files(&**self.fs, self.dir, first)?;
             self.bases.remove(0);
@@ -149,19 +156,13 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    fn recovery_point_file(&self, end: i64) -> Result<Arc<dyn FsFile>, LogError> {
+    fn recovery_point_file(&self) -> Result<Arc<dyn FsFile>, LogError> {
         let path = self.dir.join(files::RECOVERY_POINT);
-        let open = || {
-            let file = match self.fs.open(&path, OpenMode::ReadWrite) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => self.fs.open(&path, OpenMode::Create)?,
-                other => other?,
-            };
-            if self.recovery_point != Some(end) {
-                file.write_all_at(0, &files::seal_numbers([end]))?;
-            }
-            Ok(file)
+        let file = match self.fs.open(&path, OpenMode::ReadWrite) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.fs.open(&path, OpenMode::Create),
+            other => other,
         };
-        open().map_err(|e| LogError::io("write", &path, e))
+        file.map_err(|e| LogError::io("open", &path, e))
     }
 
     /// The producers' state at `offset`, if there is a valid snapshot.
@@ -268,6 +269,9 @@ impl Scan<'_> {
                 self.delete_from(i)?;
                 break;
             }
+            if i > from {
+                self.restore_or_save_producers(*base)?;
+            }
             let segment = Segment::open_unindexed(fs, dir, *base)?;
             last = segment.path();
             let damage;
@@ -305,6 +309,23 @@ impl Scan<'_> {
                 self.delete_from(0)?;
                 self.opened.end = self.folder.start;
             }
+        }
+        Ok(())
+    }
+
+    /// At the start of a segment, `base`: everything before is durable now. A snapshot there may know of producers whose
+    /// records were deleted; without one it is written, so that the segments before can be deleted.
+    fn restore_or_save_producers(&mut self, base: i64) -> Result<(), LogError> {
+        if let Some(producers) = self.folder.snapshot(base)? {
+            self.opened.producers = producers;
+            return Ok(());
+        }
+        // A snapshot says that what lies before it is durable, so the names of the segments must be, too.
+        files::sync_dir(&**self.folder.fs, self.folder.dir)?;
+        let path = files::path_of(self.folder.dir, base, "snapshot");
+        if let Err(error) = files::write(&**self.folder.fs, &path, &snapshot::encode(&self.opened.producers))
+        {
+            tracing::warn!(%error, "producer snapshot not written");
         }
         Ok(())
     }

@@ -71,18 +71,25 @@ impl Log {
     fn delete_to(&self, start: i64) -> Result<Deleted, LogError> {
         let mut deleted = Deleted { start_offset: start, ..Deleted::default() };
         if start > self.start_offset() {
-            files::replace(&*self.fs, &self.dir.join(files::START_OFFSET), &files::seal_numbers([start]))?;
+            match files::replace(
+                &*self.fs,
+                &self.dir.join(files::START_OFFSET),
+                &files::seal_numbers([start]),
+            ) {
+                // A full disk must not keep the log from freeing space; the first segment's base says the same.
+                Err(LogError::StorageFull { .. }) if self.segments.read().contains_key(&start) => {}
+                other => other?,
+            }
             self.marks.start.store(start, Ordering::Release);
         }
+        // The producers' state must be found in what is left: nothing goes that is not before a snapshot.
+        let snapshots = self.snapshots()?;
         let doomed: Vec<Arc<Segment>> = {
             let segments = self.segments.read();
-            let next_bases = segments.keys().skip(1);
-            segments
-                .values()
-                .zip(next_bases)
-                .filter(|(_, next)| **next <= start)
-                .map(|(s, _)| s.clone())
-                .collect()
+            let known = segments.keys().rev().find(|base| snapshots.contains(base)).copied().unwrap_or(0);
+            let goes = |next: i64| next <= start && next <= known;
+            let pairs = segments.values().zip(segments.keys().skip(1));
+            pairs.filter(|(_, next)| goes(**next)).map(|(segment, _)| segment.clone()).collect()
         };
         for segment in &doomed {
             segment.delete()?;

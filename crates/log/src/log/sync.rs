@@ -111,7 +111,8 @@ impl Log {
         Ok(())
     }
 
-    fn snapshots(&self) -> Result<Vec<i64>, LogError> {
+    /// Offsets of the producer snapshots.
+    pub(super) fn snapshots(&self) -> Result<Vec<i64>, LogError> {
         let list = self.fs.list(&self.dir).map_err(|e| LogError::io("list", &self.dir, e))?;
         let offset = |path: &std::path::PathBuf| match files::parse_name(path) {
             Some((offset, "snapshot")) => Some(offset),

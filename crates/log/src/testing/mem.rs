@@ -36,6 +36,22 @@ struct Disk {
     next_file: u64,
     /// Counts power losses: handles from before are dead.
     generation: u64,
+    /// Changes that still succeed before the power is cut.
+    budget: Option<u64>,
+}
+
+impl Disk {
+    /// Passes one change, unless the power is cut before it.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.budget {
+            Some(0) => Err(io::Error::other("the power is cut")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -48,6 +64,12 @@ impl MemFs {
     /// An empty disk.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The power is cut after so many more changes (writes, truncations, fsyncs, creations, renames, removals): all
+    /// later ones fail, until [`MemFs::power_loss`].
+    pub fn cut_power_after(&self, changes: u64) {
+        self.disk.lock().budget = Some(changes);
     }
 
     /// The power fails and comes back: what was not fsynced is lost as `loss` says, open handles only fail from now on.
@@ -75,6 +97,7 @@ impl MemFs {
         }
         disk.durable_names = disk.names.clone();
         disk.generation += 1;
+        disk.budget = None;
     }
 }
 
@@ -120,6 +143,11 @@ struct MemFile {
 }
 
 impl MemFile {
+    fn change<T>(&self, act: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
+        self.disk.lock().change()?;
+        self.with(act)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
         let mut disk = self.disk.lock();
         if disk.generation != self.generation {
@@ -140,7 +168,7 @@ impl FsFile for MemFile {
     }
 
     fn write_at(&self, position: u64, data: &[u8]) -> io::Result<usize> {
-        self.with(|content| {
+        self.change(|content| {
             let start = position as usize;
             let end = start + data.len();
             if content.now.len() < end {
@@ -154,11 +182,11 @@ impl FsFile for MemFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.with(|content| content.durable.clone_from(&content.now))
+        self.change(|content| content.durable.clone_from(&content.now))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|content| content.now.resize(len as usize, 0))
+        self.change(|content| content.now.resize(len as usize, 0))
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -169,6 +197,9 @@ impl FsFile for MemFile {
 impl Fs for MemFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
         let mut disk = self.disk.lock();
+        if mode == OpenMode::Create {
+            disk.change()?;
+        }
         let number = match (disk.names.get(path).copied(), mode) {
             (Some(number), OpenMode::Create) => {
                 disk.files.entry(number).or_default().now.clear();
@@ -199,11 +230,14 @@ impl Fs for MemFs {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.disk.lock().names.remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        disk.names.remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        disk.change()?;
         let number = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         disk.names.insert(to.to_path_buf(), number);
         Ok(())
@@ -211,6 +245,7 @@ impl Fs for MemFs {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        disk.change()?;
         let in_dir = |path: &Path| path.parent() == Some(dir);
         let synced: Vec<_> =
             disk.names.iter().filter(|(path, _)| in_dir(path)).map(|(p, n)| (p.clone(), *n)).collect();

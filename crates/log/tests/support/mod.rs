@@ -1,5 +1,5 @@
 //! What the tests share: batches in one line, and a log read back as records.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
