@@ -1,1 +1,70 @@
-//! (filled by its first commit)
+//! A single-node Kafka broker over [`bd_log`], with or without sockets.
+//!
+//! ```text
+//!  Kafka clients ──TCP──▶ server ─▶ api ─┐
+//!                                        ├─▶ Broker ─┬─ topics, produce, fetch ─▶ one bd_log::Log for each partition
+//!  in process (bd-cluster-embedded) ─────┘           ├─ group: consumer groups ──▶ __consumer_offsets
+//!                                                    └─ txn: transactions ───────▶ __transaction_state
+//! ```
+//! * [`Broker`] is the core: thread-safe and without sockets; what must be durable is acknowledged by a callback after the fsync
+//!   that all partitions and connections share (group commit).
+//! * [`server::serve`] speaks the Kafka protocol on a listener. Record batches pass through as bytes, in both directions.
+//! * It does not replicate, and it does not authenticate: put it on loopback or a private network.
+//!
+//! # On disk
+//! ```text
+//! <data_dir>/
+//!   meta/cluster.json         the cluster's id                       ┐ replaced atomically: written beside,
+//!   meta/topics.json          topics: id, partitions, configs        │ fsynced, renamed, folder fsynced
+//!   meta/producer-ids.json    producer ids given out so far          ┘
+//!   <topic>-<partition>/      one bd_log::Log
+//!   __consumer_offsets-<n>/   committed offsets and groups, Kafka's own record format
+//!   __transaction_state-<n>/  transactional ids, Kafka's own record format
+//!   <uuid>-delete/            a deleted partition on its way out
+//! ```
+//! A topic exists from the moment `topics.json` with it is durable. After a crash at any instant the next start cuts torn writes
+//! off the logs, completes transactions whose outcome was decided and aborts those that nobody remembers.
+//!
+//! # Example
+//! ```
+//! use bd_broker::{Broker, BrokerConfig};
+//! let dir = tempfile::tempdir()?;
+//! let broker = Broker::open(BrokerConfig::new(dir.path()))?;
+//! broker.topics().create("events", 2, Default::default())?;
+//! assert_eq!(broker.topics().get("events").map(|t| t.partition_count()), Some(2));
+//! broker.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod alarm;
+mod api;
+mod broker;
+mod config;
+mod error;
+mod fetch;
+pub mod group;
+mod internal_log;
+mod metrics;
+mod partition;
+mod produce;
+mod producer_ids;
+pub mod server;
+mod store;
+mod topic_config;
+mod topics;
+pub mod txn;
+mod wait;
+mod wire;
+
+pub use broker::Broker;
+pub use config::{BrokerConfig, Endpoint};
+pub use error::{BrokerError, code_of};
+pub use fetch::{FetchPartition, FetchRequest, Fetched};
+pub use kafka_protocol::ResponseError;
+pub use metrics::{Counters, CountersSnapshot};
+pub use partition::{LEADER_EPOCH, Partition};
+pub use produce::Produced;
+pub use topic_config::ConfigError;
+pub use topics::{OFFSETS_TOPIC, TXN_TOPIC, Topic, TopicError, Topics, is_internal};
+pub use txn::ProducerIdentity;
+pub use wait::Signal;

@@ -1,0 +1,280 @@
+//! Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords.
+
+use super::{Call, Frame, RequestError, Started, off_task, text};
+use crate::broker::Broker;
+use crate::error::code_of;
+use crate::fetch::{self, check_leader_epoch};
+use crate::partition::{LEADER_EPOCH, Partition};
+use crate::produce::Produced;
+use crate::topics::is_internal;
+use crate::wait::awaited;
+use crate::wire;
+use bd_log::Isolation;
+use bytes::BytesMut;
+use kafka_protocol::ResponseError as E;
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{
+    DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceResponse,
+    TopicName,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The records are in the logs, in the order of the connection's requests, when this returns.
+pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<Started, RequestError> {
+    let request = wire::produce::ProduceRequest::decode(frame, call.version)?;
+    let mut shape: Vec<(String, Vec<i32>)> = Vec::with_capacity(request.topics.len());
+    let mut records = Vec::new();
+    for (topic, partitions) in request.topics {
+        shape.push((topic.clone(), partitions.iter().map(|p| p.index).collect()));
+        records.extend(partitions.into_iter().map(|p| (topic.clone(), p.index, p.records)));
+    }
+    let (done, durable) = awaited();
+    broker.produce(request.transactional_id.as_deref(), request.acks, records, done);
+    let no_answer = request.acks == 0;
+    Ok(Started::Overlapping(Box::pin(async move {
+        let produced = durable.await.map_err(|_| RequestError::Closing)?;
+        if no_answer {
+            // The only way to tell a client that waits for nothing: closing the connection makes it look for the reason.
+            return match produced.iter().any(|p| p.error.is_some()) {
+                true => Err(RequestError::Closing),
+                false => Ok(Frame::new()),
+            };
+        }
+        let mut produced = produced.into_iter();
+        let responses = shape.into_iter().map(|(topic, indexes)| {
+            let partitions =
+                indexes.into_iter().zip(&mut produced).map(|(index, result)| produce_answer(index, result));
+            let partitions = partitions.collect();
+            TopicProduceResponse::default()
+                .with_name(TopicName(text(&topic)))
+                .with_partition_responses(partitions)
+        });
+        call.answer(&ProduceResponse::default().with_responses(responses.collect()))
+    })))
+}
+
+fn produce_answer(index: i32, result: Produced) -> PartitionProduceResponse {
+    PartitionProduceResponse::default()
+        .with_index(index)
+        .with_error_code(crate::error::number(result.error))
+        .with_error_message(result.message.map(|m| text(&m)))
+        .with_base_offset(result.base_offset)
+        .with_log_append_time_ms(result.log_append_time_ms)
+        .with_log_start_offset(result.log_start_offset)
+}
+
+fn isolation(level: i8) -> Isolation {
+    if level == 1 { Isolation::LastStable } else { Isolation::HighWatermark }
+}
+
+/// Sessions (KIP-227) are answered with session id 0, "no session": clients then name all partitions each time.
+pub(super) async fn fetch(
+    broker: &Arc<Broker>,
+    call: &Call,
+    request: FetchRequest,
+) -> Result<Frame, RequestError> {
+    if request.session_id != 0 {
+        return call.answer(&FetchResponse::default().with_error_code(E::FetchSessionIdNotFound.code()));
+    }
+    let by_id = call.version >= 13;
+    let mut partitions = Vec::new();
+    for topic in &request.topics {
+        let found =
+            if by_id { broker.topics().by_id(&topic.topic_id) } else { broker.topics().get(&topic.topic) };
+        for wanted in &topic.partitions {
+            let partition = match &found {
+                Some(topic) => topic.partition(wanted.partition).ok_or(E::UnknownTopicOrPartition),
+                None if by_id => Err(E::UnknownTopicId),
+                None => Err(E::UnknownTopicOrPartition),
+            };
+            partitions.push(fetch::FetchPartition {
+                partition,
+                offset: wanted.fetch_offset,
+                max_bytes: usize::try_from(wanted.partition_max_bytes).unwrap_or(0),
+                leader_epoch: wanted.current_leader_epoch,
+            });
+        }
+    }
+    let wanted = fetch::FetchRequest {
+        partitions,
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
+        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0),
+        max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+        isolation: isolation(request.isolation_level),
+    };
+    let mut fetched = broker.fetch(&wanted).await.into_iter();
+    let committed = wanted.isolation == Isolation::LastStable;
+    let responses = request.topics.into_iter().map(|topic| {
+        let partitions =
+            topic.partitions.iter().zip(&mut fetched).map(|(p, f)| fetch_answer(p.partition, f, committed));
+        let partitions = partitions.collect();
+        FetchableTopicResponse::default()
+            .with_topic(topic.topic)
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions)
+    });
+    call.answer(&FetchResponse::default().with_responses(responses.collect()))
+}
+
+fn fetch_answer(index: i32, fetched: fetch::Fetched, committed: bool) -> PartitionData {
+    let data = PartitionData::default().with_partition_index(index);
+    match fetched {
+        Err(code) => data
+            .with_error_code(code.code())
+            .with_high_watermark(-1)
+            .with_last_stable_offset(-1)
+            .with_log_start_offset(-1)
+            .with_aborted_transactions(None)
+            .with_records(Some(bytes::Bytes::new())),
+        Ok(read) => {
+            let aborted = read.aborted.iter().map(|txn| {
+                AbortedTransaction::default()
+                    .with_producer_id(txn.producer_id.into())
+                    .with_first_offset(txn.first_offset)
+            });
+            data.with_high_watermark(read.high_watermark)
+                .with_last_stable_offset(read.last_stable_offset)
+                .with_log_start_offset(read.start_offset)
+                .with_aborted_transactions(committed.then(|| aborted.collect()))
+                .with_records(Some(read.bytes))
+        }
+    }
+}
+
+/// The special timestamps of ListOffsets.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+pub(super) async fn list_offsets(
+    broker: Arc<Broker>,
+    call: &Call,
+    request: ListOffsetsRequest,
+) -> Result<ListOffsetsResponse, RequestError> {
+    let version = call.version;
+    off_task(move || {
+        let isolation = isolation(request.isolation_level);
+        let topics = request.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|wanted| {
+                let answer =
+                    ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
+                let found = broker
+                    .topics()
+                    .partition(&topic.name, wanted.partition_index)
+                    .ok_or(E::UnknownTopicOrPartition)
+                    .and_then(|p| check_leader_epoch(wanted.current_leader_epoch).map(|()| p))
+                    .and_then(|p| offset_at(&p, wanted.timestamp, isolation));
+                match found {
+                    Ok((offset, timestamp)) => {
+                        let answer = answer.with_offset(offset).with_timestamp(timestamp);
+                        if version >= 4 && offset >= 0 {
+                            answer.with_leader_epoch(LEADER_EPOCH)
+                        } else {
+                            answer
+                        }
+                    }
+                    Err(code) => answer.with_error_code(code.code()).with_offset(-1).with_timestamp(-1),
+                }
+            });
+            let partitions = partitions.collect();
+            ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+        });
+        ListOffsetsResponse::default().with_topics(topics.collect())
+    })
+    .await
+}
+
+/// (offset, timestamp), -1 for none.
+fn offset_at(partition: &Partition, timestamp: i64, isolation: Isolation) -> Result<(i64, i64), E> {
+    let log = partition.log();
+    let end = match isolation {
+        Isolation::LastStable => log.last_stable_offset(),
+        _ => log.high_watermark(),
+    };
+    let visible = |found: Option<(i64, i64)>| found.filter(|(offset, _)| *offset < end).unwrap_or((-1, -1));
+    match timestamp {
+        LATEST => Ok((end, -1)),
+        EARLIEST | EARLIEST_LOCAL => Ok((log.start_offset(), -1)),
+        LATEST_TIERED => Ok((-1, -1)),
+        MAX_TIMESTAMP => log.max_timestamp_offset().map(visible).map_err(|e| code_of(&e)),
+        at if at >= 0 => log.offset_for_timestamp(at).map(visible).map_err(|e| code_of(&e)),
+        _ => Err(E::InvalidRequest),
+    }
+}
+
+pub(super) fn offset_for_leader_epoch(
+    broker: &Broker,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|wanted| {
+            let answer = EpochEndOffset::default().with_partition(wanted.partition);
+            let found = broker
+                .topics()
+                .partition(&topic.topic, wanted.partition)
+                .ok_or(E::UnknownTopicOrPartition)
+                .and_then(|p| check_leader_epoch(wanted.current_leader_epoch).map(|()| p));
+            match found {
+                // The one epoch ends where the log ends; of others nothing is known.
+                Ok(partition) if wanted.leader_epoch == LEADER_EPOCH => {
+                    answer.with_leader_epoch(LEADER_EPOCH).with_end_offset(partition.log().high_watermark())
+                }
+                Ok(_) => answer.with_leader_epoch(-1).with_end_offset(-1),
+                Err(code) => answer.with_error_code(code.code()).with_leader_epoch(-1).with_end_offset(-1),
+            }
+        });
+        let partitions = partitions.collect();
+        OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+    });
+    OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+}
+
+pub(super) async fn delete_records(
+    broker: Arc<Broker>,
+    request: DeleteRecordsRequest,
+) -> Result<DeleteRecordsResponse, RequestError> {
+    off_task(move || {
+        let topics = request.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|wanted| {
+                let answer =
+                    DeleteRecordsPartitionResult::default().with_partition_index(wanted.partition_index);
+                match delete_before(&broker, &topic.name, wanted.partition_index, wanted.offset) {
+                    Ok(start) => answer.with_low_watermark(start),
+                    Err(code) => answer.with_low_watermark(-1).with_error_code(code.code()),
+                }
+            });
+            let partitions = partitions.collect();
+            DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions)
+        });
+        DeleteRecordsResponse::default().with_topics(topics.collect())
+    })
+    .await
+}
+
+/// -1 stands for the high watermark.
+fn delete_before(broker: &Broker, topic: &str, index: i32, offset: i64) -> Result<i64, E> {
+    if is_internal(topic) {
+        return Err(E::InvalidTopicException);
+    }
+    let partition = broker.topics().partition(topic, index).ok_or(E::UnknownTopicOrPartition)?;
+    let end = partition.log().high_watermark();
+    let offset = if offset == -1 { end } else { offset };
+    if offset < 0 || offset > end {
+        return Err(E::OffsetOutOfRange);
+    }
+    partition.log().delete_records_before(offset).map_err(|e| code_of(&e))
+}

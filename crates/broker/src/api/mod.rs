@@ -1,0 +1,219 @@
+//! Requests of the Kafka protocol: decoded, handed to the broker, answered. One file for each group of APIs.
+
+mod configs;
+mod data;
+mod groups;
+mod metadata;
+mod offsets;
+mod topics;
+mod txn;
+
+use crate::broker::Broker;
+use crate::wire::layout::{self, LayoutError};
+use crate::wire::produce::Malformed;
+use crate::wire::versions::is_spoken;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Its address, as Kafka shows it: `/127.0.0.1`.
+    pub host: String,
+}
+
+/// A request cannot be answered; the connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("request header: {0}")]
+    Header(String),
+    #[error("API {0} is not spoken")]
+    Api(i16),
+    #[error("{0:?} version {1} is not spoken")]
+    Version(ApiKey, i16),
+    #[error("{api:?} version {version}: {source}")]
+    Layout { api: ApiKey, version: i16, source: LayoutError },
+    #[error(transparent)]
+    Produce(#[from] Malformed),
+    #[error("{api:?} version {version}: {reason}")]
+    Decode { api: ApiKey, version: i16, reason: String },
+    #[error("answer to {api:?} version {version}: {reason}")]
+    Encode { api: ApiKey, version: i16, reason: String },
+    #[error("the broker is closing")]
+    Closing,
+}
+
+/// An answer in the pieces in which it is written; together one frame with its length. Empty: no answer (`acks=0`).
+pub(crate) type Frame = Vec<Bytes>;
+
+/// An answer to come.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Frame, RequestError>> + Send>>;
+
+/// A request under way.
+pub(crate) enum Started {
+    /// It is in the log, in its order: the next request may start before this one is answered.
+    Overlapping(Pending),
+    /// The next request starts when this one is answered.
+    Exclusive(Pending),
+}
+
+/// What a handler needs to know of a request beside its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub api: ApiKey,
+    pub version: i16,
+    pub correlation_id: i32,
+    pub client_id: String,
+    pub client: Client,
+}
+
+impl Call {
+    /// The answer's frame.
+    pub(crate) fn answer<T: Encodable>(&self, response: &T) -> Result<Frame, RequestError> {
+        let mut frame = BytesMut::new();
+        self.begin(&mut frame);
+        let failed =
+            |e: anyhow_text::Text| RequestError::Encode { api: self.api, version: self.version, reason: e.0 };
+        response.encode(&mut frame, self.version).map_err(|e| failed(e.into()))?;
+        let length = (frame.len() - 4) as i32;
+        frame[..4].copy_from_slice(&length.to_be_bytes());
+        Ok(vec![frame.freeze()])
+    }
+
+    /// Room for the length, and the response header.
+    fn begin(&self, frame: &mut BytesMut) {
+        frame.put_i32(0);
+        frame.put_i32(self.correlation_id);
+        if self.api.response_header_version(self.version) >= 1 {
+            frame.put_u8(0);
+        }
+    }
+}
+
+mod anyhow_text {
+    /// The text of the decoder's errors, whose type is not a dependency of this crate.
+    pub(super) struct Text(pub(super) String);
+
+    impl<E: std::fmt::Display> From<E> for Text {
+        fn from(error: E) -> Self {
+            Text(format!("{error:#}"))
+        }
+    }
+}
+
+/// Starts a request: `frame` is what follows the length.
+pub(crate) fn start(
+    broker: &Arc<Broker>,
+    client: &Client,
+    mut frame: BytesMut,
+) -> Result<Started, RequestError> {
+    if frame.len() < 8 {
+        return Err(RequestError::Header(format!("{} bytes", frame.len())));
+    }
+    let (key, version) = (i16::from_be_bytes([frame[0], frame[1]]), i16::from_be_bytes([frame[2], frame[3]]));
+    let api = ApiKey::try_from(key).map_err(|()| RequestError::Api(key))?;
+    broker.counters().requested(api);
+    if !is_spoken(api, version) {
+        if api == ApiKey::ApiVersions {
+            // A newer client is told in version 0 which versions there are (KIP-511).
+            let correlation_id = i32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
+            let call =
+                Call { api, version: 0, correlation_id, client_id: String::new(), client: client.clone() };
+            let frame = call.answer(&metadata::unsupported_version())?;
+            return Ok(Started::Exclusive(Box::pin(async move { Ok(frame) })));
+        }
+        return Err(RequestError::Version(api, version));
+    }
+    let header_version = api.request_header_version(version);
+    check_header(&frame, header_version)?;
+    let header = RequestHeader::decode(&mut frame, header_version)
+        .map_err(|e| RequestError::Header(anyhow_text::Text::from(e).0))?;
+    let call = Call {
+        api,
+        version,
+        correlation_id: header.correlation_id,
+        client_id: header.client_id.map(|s| s.to_string()).unwrap_or_default(),
+        client: client.clone(),
+    };
+    if api == ApiKey::Produce {
+        return data::produce(broker, call, frame);
+    }
+    layout::check(api, version, &frame).map_err(|source| RequestError::Layout { api, version, source })?;
+    let (broker, body) = (Arc::clone(broker), frame.freeze());
+    Ok(Started::Exclusive(Box::pin(answer(broker, call, body))))
+}
+
+/// The decoder of headers takes lengths as they come, too.
+fn check_header(frame: &BytesMut, version: i16) -> Result<(), RequestError> {
+    let short = || RequestError::Header("ends early".into());
+    let mut rest = frame.get(8..).ok_or_else(short)?;
+    if rest.len() < 2 {
+        return Err(short());
+    }
+    let client_id = usize::try_from(rest.get_i16()).unwrap_or(0);
+    rest = rest.get(client_id..).ok_or_else(short)?;
+    if version >= 2 && rest.is_empty() {
+        return Err(short());
+    }
+    Ok(())
+}
+
+async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, RequestError> {
+    macro_rules! decode {
+        () => {{
+            let mut body = body;
+            Decodable::decode(&mut body, call.version).map_err(|e| RequestError::Decode {
+                api: call.api,
+                version: call.version,
+                reason: anyhow_text::Text::from(e).0,
+            })?
+        }};
+    }
+    match call.api {
+        ApiKey::ApiVersions => call.answer(&metadata::api_versions()),
+        ApiKey::Metadata => call.answer(&metadata::metadata(&broker, &call, decode!()).await?),
+        ApiKey::DescribeCluster => call.answer(&metadata::describe_cluster(&broker)),
+        ApiKey::FindCoordinator => call.answer(&metadata::find_coordinator(&broker, &call, decode!())),
+        ApiKey::CreateTopics => call.answer(&topics::create(broker, &call, decode!()).await?),
+        ApiKey::DeleteTopics => call.answer(&topics::delete(broker, &call, decode!()).await?),
+        ApiKey::CreatePartitions => call.answer(&topics::create_partitions(broker, decode!()).await?),
+        ApiKey::DescribeConfigs => call.answer(&configs::describe(&broker, decode!())),
+        ApiKey::IncrementalAlterConfigs => call.answer(&configs::alter(broker, decode!()).await?),
+        ApiKey::DeleteRecords => call.answer(&data::delete_records(broker, decode!()).await?),
+        ApiKey::Fetch => data::fetch(&broker, &call, decode!()).await,
+        ApiKey::ListOffsets => call.answer(&data::list_offsets(broker, &call, decode!()).await?),
+        ApiKey::OffsetForLeaderEpoch => call.answer(&data::offset_for_leader_epoch(&broker, decode!())),
+        ApiKey::JoinGroup => call.answer(&groups::join(&broker, &call, decode!()).await?),
+        ApiKey::SyncGroup => call.answer(&groups::sync(&broker, &call, decode!()).await?),
+        ApiKey::Heartbeat => call.answer(&groups::heartbeat(&broker, decode!())),
+        ApiKey::LeaveGroup => call.answer(&groups::leave(&broker, &call, decode!())),
+        ApiKey::ListGroups => call.answer(&groups::list(&broker, decode!())),
+        ApiKey::DescribeGroups => call.answer(&groups::describe(&broker, decode!())),
+        ApiKey::DeleteGroups => call.answer(&groups::delete(&broker, decode!())),
+        ApiKey::OffsetCommit => call.answer(&offsets::commit(&broker, decode!()).await?),
+        ApiKey::OffsetFetch => call.answer(&offsets::fetch(&broker, &call, decode!())),
+        ApiKey::TxnOffsetCommit => call.answer(&offsets::txn_commit(broker, decode!()).await?),
+        ApiKey::InitProducerId => call.answer(&txn::init_producer(broker, &call, decode!()).await?),
+        ApiKey::AddPartitionsToTxn => call.answer(&txn::add_partitions(broker, &call, decode!()).await?),
+        ApiKey::AddOffsetsToTxn => call.answer(&txn::add_offsets(broker, &call, decode!()).await?),
+        ApiKey::EndTxn => call.answer(&txn::end(broker, &call, decode!()).await?),
+        _ => Err(RequestError::Version(call.api, call.version)),
+    }
+}
+
+/// Runs what blocks on the disk away from the tasks that serve sockets.
+async fn off_task<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RequestError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| RequestError::Closing)
+}
+
+/// A string of an answer.
+fn text(s: &str) -> StrBytes {
+    StrBytes::from_string(s.to_owned())
+}
+
+/// Keeps the type of the one answer that is made before its request is decoded in sight.
+type VersionsAnswer = ApiVersionsResponse;

@@ -1,0 +1,245 @@
+//! The broker itself, without any socket.
+
+use crate::alarm::Alarm;
+use crate::config::BrokerConfig;
+use crate::error::BrokerError;
+use crate::group::{GroupCoordinator, GroupSettings, MemberRef, OffsetWrite, TxnWriter};
+use crate::metrics::Counters;
+use crate::producer_ids::ProducerIds;
+use crate::store::meta::{ClusterFile, MetaStore};
+use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
+use crate::txn::{ProducerIdentity, TxnCoordinator};
+use crate::wait::now_ms;
+use bd_log::{Flusher, FlusherConfig};
+use kafka_protocol::ResponseError as E;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// A Kafka broker in process. All methods may be called from any thread.
+pub struct Broker {
+    config: BrokerConfig,
+    cluster_id: String,
+    topics: Arc<Topics>,
+    groups: Arc<GroupCoordinator>,
+    txns: Arc<TxnCoordinator>,
+    counters: Arc<Counters>,
+    alarm: Arc<Alarm>,
+    closed: AtomicBool,
+    housekeeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Broker {
+    /// Opens the data directory, or makes it. Before this returns, logs are recovered and decided transactions completed.
+    pub fn open(config: BrokerConfig) -> Result<Arc<Broker>, BrokerError> {
+        config.fs.create_dir_all(&config.data_dir).map_err(|source| BrokerError::Io {
+            what: "cannot create",
+            path: config.data_dir.clone(),
+            source,
+        })?;
+        let meta = MetaStore::open(Arc::clone(&config.fs), &config.data_dir)?;
+        let cluster_id = cluster_id(&meta, config.cluster_id.as_deref())?;
+        let counters = Arc::new(Counters::default());
+        let alarm = Arc::new(Alarm::new());
+        let flusher = Arc::new(Flusher::start(FlusherConfig::default()));
+        let topics = Arc::new(Topics::open(
+            Arc::clone(&config.fs),
+            meta.clone(),
+            &config.data_dir,
+            config.log.clone(),
+            flusher,
+            Arc::clone(&counters),
+        )?);
+        let settings = GroupSettings {
+            partitions: config.offsets_partitions,
+            initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+            min_session_timeout_ms: config.group_min_session_timeout_ms,
+            max_session_timeout_ms: config.group_max_session_timeout_ms,
+            offsets_retention_ms: config.offsets_retention_ms,
+        };
+        let groups = Arc::new(GroupCoordinator::new(Arc::clone(&topics), Arc::clone(&alarm), settings));
+        let txns = Arc::new(TxnCoordinator::new(
+            Arc::clone(&topics),
+            Arc::clone(&groups),
+            Arc::clone(&alarm),
+            ProducerIds::open(meta)?,
+            &config,
+        ));
+        let unreadable = |what: &str| {
+            let path = config.data_dir.join(what);
+            move |e: crate::internal_log::ReplayError| BrokerError::Damaged { path, reason: e.to_string() }
+        };
+        groups.load().map_err(unreadable(OFFSETS_TOPIC))?;
+        txns.load().map_err(unreadable(crate::topics::TXN_TOPIC))?;
+        txns.recover().map_err(|code| BrokerError::Refused {
+            what: "cannot complete the transactions that the last run left".into(),
+            code,
+        })?;
+        let broker = Arc::new(Broker {
+            config,
+            cluster_id,
+            topics,
+            groups,
+            txns,
+            counters,
+            alarm,
+            closed: AtomicBool::new(false),
+            housekeeper: Mutex::new(None),
+        });
+        let weak = Arc::downgrade(&broker);
+        let (alarm, interval) =
+            (Arc::clone(&broker.alarm), broker.config.maintenance_interval.as_millis() as i64);
+        let thread = std::thread::Builder::new().name("bd-broker".into()).spawn(move || {
+            let mut maintenance = alarm.now() + interval;
+            alarm.at(Some(maintenance));
+            while alarm.wait() {
+                let Some(broker) = weak.upgrade() else { return };
+                broker.groups.tick();
+                broker.txns.tick();
+                if alarm.now() >= maintenance {
+                    broker.maintain();
+                    maintenance = alarm.now() + interval;
+                }
+                alarm.at(Some(maintenance));
+            }
+        });
+        *broker.housekeeper.lock() = Some(thread.map_err(BrokerError::Thread)?);
+        Ok(broker)
+    }
+
+    /// The settings it was opened with.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The topics.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The consumer groups.
+    pub fn groups(&self) -> &Arc<GroupCoordinator> {
+        &self.groups
+    }
+
+    /// The transactions.
+    pub fn txns(&self) -> &Arc<TxnCoordinator> {
+        &self.txns
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The topic of that name, created with the defaults where that is enabled and `create` is set.
+    pub fn topic_or_create(&self, name: &str, create: bool) -> Result<Arc<Topic>, TopicError> {
+        if let Some(topic) = self.topics.get(name) {
+            return Ok(topic);
+        }
+        if !create || !self.config.auto_create_topics || crate::topics::is_internal(name) {
+            let reason = format!("topic {name} does not exist");
+            return Err(TopicError::Refused { code: E::UnknownTopicOrPartition, reason });
+        }
+        match self.topics.create(name, self.config.num_partitions, BTreeMap::new()) {
+            // Somebody else was faster.
+            Err(error) if error.code() == E::TopicAlreadyExists => self.topics.get(name).ok_or(error),
+            other => other,
+        }
+    }
+
+    /// Offsets as part of a producer's open transaction, under the group's member and generation (KIP-447). `done` gets one
+    /// result for each when they are durable.
+    pub fn txn_commit_offsets(
+        &self,
+        transactional_id: &str,
+        producer: ProducerIdentity,
+        group: &str,
+        member: MemberRef<'_>,
+        generation: i32,
+        writes: Vec<OffsetWrite>,
+        done: impl FnOnce(Vec<Option<E>>) + Send + 'static,
+    ) {
+        let n = writes.len();
+        let index = match self.groups.partition_for(group) {
+            Ok(partition) => partition.index,
+            Err(error) => return done(vec![Some(error); n]),
+        };
+        let place = (OFFSETS_TOPIC.to_owned(), index);
+        let writer = TxnWriter { producer_id: producer.producer_id, epoch: producer.epoch };
+        let mut done = Some(done);
+        let result = self.txns.while_open(transactional_id, producer, &place, || {
+            if let Some(done) = done.take() {
+                self.groups.commit(group, member, generation, Some(writer), writes, done);
+            }
+        });
+        if let (Err(error), Some(done)) = (result, done) {
+            done(vec![Some(error); n]);
+        }
+    }
+
+    /// Applies retention and expires what is not used; runs on its own every [`BrokerConfig::maintenance_interval`].
+    pub fn maintain(&self) {
+        self.groups.maintain();
+        self.txns.maintain();
+        for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
+            if let Err(error) = partition.log().apply_retention(now_ms()) {
+                tracing::warn!(?partition, %error, "cannot apply retention");
+            }
+        }
+    }
+
+    /// Stops: everything appended is made durable and the logs are marked as clean, so that the next start is quick.
+    pub fn close(&self) -> Result<(), BrokerError> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.alarm.stop();
+        if let Some(thread) = self.housekeeper.lock().take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+        let mut result = Ok(());
+        for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
+            if let Err(source) = partition.log().close() {
+                let topic = partition.topic.to_string();
+                result = Err(BrokerError::Log { topic, partition: partition.index, source });
+            }
+            partition.wake();
+        }
+        result
+    }
+
+    /// Whether [`Broker::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "closing");
+        }
+    }
+}
+
+/// The id of an existing cluster, or a new one: 22 characters like Kafka's.
+fn cluster_id(meta: &MetaStore, wanted: Option<&str>) -> Result<String, BrokerError> {
+    const FILE: &str = "cluster.json";
+    if let Some(file) = meta.load::<ClusterFile>(FILE)? {
+        return Ok(file.cluster_id);
+    }
+    let cluster_id =
+        wanted.map_or_else(|| uuid::Uuid::new_v4().simple().to_string()[..22].to_owned(), str::to_owned);
+    meta.store(FILE, &ClusterFile { cluster_id: cluster_id.clone() })?;
+    Ok(cluster_id)
+}

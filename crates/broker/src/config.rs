@@ -1,0 +1,103 @@
+//! What a broker is told when it starts.
+
+use bd_log::{Fs, LogConfig, RealFs};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An address that clients are told to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A host name or address that clients can resolve.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// The settings of a broker. Names and defaults are Kafka's where it has them, unless the text says otherwise.
+#[derive(Clone)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: i32,
+    /// Where everything is stored. One broker at a time: the caller sees to it.
+    pub data_dir: PathBuf,
+    /// The cluster's id for a new `data_dir`; a random one where `None`. An existing directory keeps its own.
+    pub cluster_id: Option<String>,
+    /// `advertised.listeners`: what Metadata and FindCoordinator tell clients.
+    pub advertised: Endpoint,
+    /// `auto.create.topics.enable`: asking for a topic's metadata creates it.
+    pub auto_create_topics: bool,
+    /// `num.partitions` of topics created without a number.
+    pub num_partitions: i32,
+    /// The defaults that topic configs override. Retention is off by default, other than Kafka's seven days: records often carry
+    /// the time of long past events, by which retention would count.
+    pub log: LogConfig,
+    /// `offsets.topic.num.partitions`; 1 by default (Kafka: 50), since more logs only mean more fsyncs on one node.
+    pub offsets_partitions: i32,
+    /// `transaction.state.log.num.partitions`; 1 by default, as above.
+    pub txn_partitions: i32,
+    /// `group.initial.rebalance.delay.ms`; 0 by default, as in Kafka's configuration for development.
+    pub group_initial_rebalance_delay_ms: i64,
+    /// `group.min.session.timeout.ms`.
+    pub group_min_session_timeout_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub group_max_session_timeout_ms: i32,
+    /// `offsets.retention.minutes`, as ms: offsets of a group without members are kept so long.
+    pub offsets_retention_ms: i64,
+    /// `transactional.id.expiration.ms`.
+    pub transactional_id_expiration_ms: i64,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_max_timeout_ms: i32,
+    /// `log.retention.check.interval.ms`: how often retention and expiry run.
+    pub maintenance_interval: Duration,
+    /// `socket.request.max.bytes`.
+    pub max_request_bytes: usize,
+    /// `fetch.max.bytes`: the most record bytes in one answer (unless one batch alone is larger).
+    pub fetch_max_bytes: usize,
+    /// `max.connections`.
+    pub max_connections: usize,
+    /// `connections.max.idle.ms`.
+    pub connection_max_idle: Duration,
+    /// The file system.
+    pub fs: Arc<dyn Fs>,
+}
+
+impl BrokerConfig {
+    /// The defaults, for `data_dir`, advertised as `localhost:9092`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            node_id: 1,
+            data_dir: data_dir.into(),
+            cluster_id: None,
+            advertised: Endpoint { host: "localhost".into(), port: 9092 },
+            auto_create_topics: true,
+            num_partitions: 1,
+            log: LogConfig::default(),
+            offsets_partitions: 1,
+            txn_partitions: 1,
+            group_initial_rebalance_delay_ms: 0,
+            group_min_session_timeout_ms: 6_000,
+            group_max_session_timeout_ms: 1_800_000,
+            offsets_retention_ms: 7 * 86_400_000,
+            transactional_id_expiration_ms: 7 * 86_400_000,
+            transaction_max_timeout_ms: 900_000,
+            maintenance_interval: Duration::from_secs(300),
+            max_request_bytes: 100 << 20,
+            fetch_max_bytes: 55 << 20,
+            max_connections: 10_000,
+            connection_max_idle: Duration::from_secs(600),
+            fs: Arc::new(RealFs),
+        }
+    }
+}
+
+impl fmt::Debug for BrokerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerConfig")
+            .field("node_id", &self.node_id)
+            .field("data_dir", &self.data_dir)
+            .field("advertised", &self.advertised)
+            .finish_non_exhaustive()
+    }
+}

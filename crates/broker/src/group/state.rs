@@ -1,0 +1,635 @@
+//! One consumer group as a state machine: requests and time go in, answers come out, nothing else happens.
+//!
+//! ```text
+//!                 join                 all joined, or time is up            leader syncs
+//!   Empty ───────────────▶ Preparing ──────────────────────────▶ Completing ────────────▶ Stable
+//!     ▲                        ▲  ▲  │ nobody joined                  │ join, leave, expiry,      │
+//!     └────────────────────────┼──┼──┘                                │ some did not sync in time │ join, leave, expiry
+//!                              │  └───────────────────────────────────┘                           │
+//!                              └──────────────────────────────────────────────────────────────────┘
+//! ```
+//! The rules and error codes are Kafka's classic group protocol (KIP-394: member id required, KIP-345: static members).
+
+use super::member::{
+    JoinRequest, JoinResponse, JoinedMember, Member, MemberRef, Millis, SyncRequest, SyncResponse,
+};
+use bytes::Bytes;
+use indexmap::IndexMap;
+use kafka_protocol::ResponseError as E;
+use std::collections::HashMap;
+
+/// Where a group stands; the names are Kafka's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// No members.
+    Empty,
+    /// Waits for all members to join.
+    PreparingRebalance,
+    /// Waits for the leader's assignments.
+    CompletingRebalance,
+    /// All members have their assignment.
+    Stable,
+    /// Deleted; who holds on to it must look the group up again.
+    Dead,
+}
+
+impl State {
+    /// The name that ListGroups and DescribeGroups show.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Empty => "Empty",
+            State::PreparingRebalance => "PreparingRebalance",
+            State::CompletingRebalance => "CompletingRebalance",
+            State::Stable => "Stable",
+            State::Dead => "Dead",
+        }
+    }
+}
+
+/// What comes out of the state machine.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect<J, S> {
+    /// Answer a join.
+    Joined(J, JoinResponse),
+    /// Answer a sync.
+    Synced(S, SyncResponse),
+    /// The generation, its members or assignments have changed: store the group.
+    Changed,
+}
+
+/// Effects in the order in which they happened.
+pub type Effects<J, S> = Vec<Effect<J, S>>;
+
+/// One group. See the module's documentation.
+#[derive(Debug)]
+pub struct Group<J, S> {
+    /// Where it stands.
+    pub state: State,
+    /// Counts completed rebalances.
+    pub generation: i32,
+    /// `consumer`, ...; `None` until the first join.
+    pub protocol_type: Option<String>,
+    /// The protocol chosen for this generation.
+    pub protocol: Option<String>,
+    /// The leader's member id.
+    pub leader: Option<String>,
+    /// The members by id, in the order in which they came.
+    pub members: IndexMap<String, Member<J, S>>,
+    statics: HashMap<String, String>,
+    /// Ids that were given out and not yet used, with the time they are forgotten.
+    pending: HashMap<String, Millis>,
+    /// When the present rebalance goes on without those missing; in `CompletingRebalance`, when those not synced are removed.
+    rebalance_deadline: Millis,
+    /// Holds the first rebalance of an empty group open, so that members that start together join together.
+    initial_delay_ms: Millis,
+    hold_until: Millis,
+}
+
+impl<J, S> Group<J, S> {
+    /// A group without members.
+    pub fn new(initial_delay_ms: Millis) -> Self {
+        Self {
+            state: State::Empty,
+            generation: 0,
+            protocol_type: None,
+            protocol: None,
+            leader: None,
+            members: IndexMap::new(),
+            statics: HashMap::new(),
+            pending: HashMap::new(),
+            rebalance_deadline: Millis::MAX,
+            initial_delay_ms,
+            hold_until: Millis::MIN,
+        }
+    }
+
+    /// Puts back a member of a stored group; its session starts anew.
+    pub fn restore_member(&mut self, mut member: Member<J, S>, now: Millis) {
+        member.touch(now);
+        if let Some(instance) = &member.instance_id {
+            self.statics.insert(instance.clone(), member.id.clone());
+        }
+        self.members.insert(member.id.clone(), member);
+    }
+
+    /// A member joins; the answer comes when the rebalance is complete, or at once where none is needed.
+    pub fn join(
+        &mut self,
+        now: Millis,
+        request: JoinRequest,
+        reply: J,
+        new_id: impl FnOnce(&str) -> String,
+    ) -> Effects<J, S> {
+        let mut out = Vec::new();
+        if let Some(error) = self.refuses(&request) {
+            out.push(Effect::Joined(reply, JoinResponse::failed(&request.member_id, error)));
+            return out;
+        }
+        if let Some(instance) = request.instance_id.clone() {
+            self.join_static(now, &instance, request, reply, new_id, &mut out);
+        } else if request.member_id.is_empty() {
+            let id = new_id(&request.client_id);
+            if request.require_known_member_id {
+                self.pending.insert(id.clone(), now + Millis::from(request.session_timeout_ms));
+                out.push(Effect::Joined(reply, JoinResponse::failed(&id, E::MemberIdRequired)));
+            } else {
+                self.add(now, id, request, reply, &mut out);
+            }
+        } else if self.pending.remove(&request.member_id).is_some() {
+            let id = request.member_id.clone();
+            self.add(now, id, request, reply, &mut out);
+        } else if self.members.contains_key(&request.member_id) {
+            self.rejoin(now, request, reply, &mut out);
+        } else {
+            out.push(Effect::Joined(reply, JoinResponse::failed(&request.member_id, E::UnknownMemberId)));
+        }
+        out
+    }
+
+    fn refuses(&self, request: &JoinRequest) -> Option<E> {
+        if self.state == State::Dead {
+            return Some(E::CoordinatorNotAvailable);
+        }
+        if request.protocol_type.is_empty() || request.protocols.is_empty() {
+            return Some(E::InconsistentGroupProtocol);
+        }
+        let others: Vec<_> = self.members.values().filter(|m| m.id != request.member_id).collect();
+        if others.is_empty() {
+            return None;
+        }
+        let fits = self.protocol_type.as_ref().is_none_or(|t| *t == request.protocol_type)
+            && request
+                .protocols
+                .iter()
+                .any(|(name, _)| others.iter().all(|m| m.protocols.iter().any(|(n, _)| n == name)));
+        (!fits).then_some(E::InconsistentGroupProtocol)
+    }
+
+    fn join_static(
+        &mut self,
+        now: Millis,
+        instance: &str,
+        request: JoinRequest,
+        reply: J,
+        new_id: impl FnOnce(&str) -> String,
+        out: &mut Effects<J, S>,
+    ) {
+        let known = self.statics.get(instance).cloned();
+        match known {
+            None if request.member_id.is_empty() => {
+                let id = new_id(instance);
+                self.add(now, id, request, reply, out);
+            }
+            None => {
+                out.push(Effect::Joined(reply, JoinResponse::failed(&request.member_id, E::UnknownMemberId)))
+            }
+            Some(old) if request.member_id.is_empty() => {
+                let id = new_id(instance);
+                self.replace_static(now, &old, id, request, reply, out);
+            }
+            Some(old) if old != request.member_id => {
+                out.push(Effect::Joined(
+                    reply,
+                    JoinResponse::failed(&request.member_id, E::FencedInstanceId),
+                ));
+            }
+            Some(_) => self.rejoin(now, request, reply, out),
+        }
+    }
+
+    /// A static member came back without its member id: it gets a new one, the old one is fenced. Without a change of what it
+    /// supports a stable group stays as it is.
+    fn replace_static(
+        &mut self,
+        now: Millis,
+        old: &str,
+        id: String,
+        request: JoinRequest,
+        reply: J,
+        out: &mut Effects<J, S>,
+    ) {
+        let Some((index, _, mut member)) = self.members.shift_remove_full(old) else { return };
+        if let Some(waiting) = member.joining.take() {
+            out.push(Effect::Joined(waiting, JoinResponse::failed(old, E::FencedInstanceId)));
+        }
+        if let Some(waiting) = member.syncing.take() {
+            out.push(Effect::Synced(waiting, SyncResponse::failed(E::FencedInstanceId)));
+        }
+        let was_leader = self.leader.as_deref() == Some(old);
+        let unchanged = member.protocols == request.protocols;
+        let skips = request.knows_skip_assignment;
+        member.id = id.clone();
+        member.protocols = request.protocols;
+        member.session_timeout_ms = request.session_timeout_ms;
+        member.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        member.touch(now);
+        if let Some(instance) = &member.instance_id {
+            self.statics.insert(instance.clone(), id.clone());
+        }
+        self.members.shift_insert(index, id.clone(), member);
+        if was_leader {
+            self.leader = Some(id.clone());
+        }
+        if self.state == State::Stable && unchanged {
+            out.push(Effect::Changed);
+            let mut response = self.joined(&id);
+            if was_leader && skips {
+                response.skip_assignment = true;
+            } else if was_leader {
+                // It must not assign; an older client is told that somebody else leads.
+                response.leader = old.to_owned();
+                response.members.clear();
+            }
+            out.push(Effect::Joined(reply, response));
+        } else {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.joining = Some(reply);
+            }
+            self.prepare(now, out);
+        }
+    }
+
+    fn add(&mut self, now: Millis, id: String, request: JoinRequest, reply: J, out: &mut Effects<J, S>) {
+        if let Some(instance) = &request.instance_id {
+            self.statics.insert(instance.clone(), id.clone());
+        }
+        self.protocol_type = Some(request.protocol_type);
+        let mut member = Member {
+            id: id.clone(),
+            instance_id: request.instance_id,
+            client_id: request.client_id,
+            client_host: request.client_host,
+            session_timeout_ms: request.session_timeout_ms,
+            rebalance_timeout_ms: request.rebalance_timeout_ms,
+            protocols: request.protocols,
+            assignment: Bytes::new(),
+            deadline: 0,
+            joining: Some(reply),
+            syncing: None,
+        };
+        member.touch(now);
+        let first = self.members.is_empty();
+        self.members.insert(id, member);
+        if first && self.state == State::Empty {
+            self.hold_until = now + self.initial_delay_ms;
+        }
+        self.prepare(now, out);
+    }
+
+    fn rejoin(&mut self, now: Millis, request: JoinRequest, reply: J, out: &mut Effects<J, S>) {
+        let id = request.member_id;
+        let is_leader = self.leader.as_deref() == Some(&id);
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let unchanged = member.protocols == request.protocols;
+        member.touch(now);
+        let answer_now = unchanged
+            && match self.state {
+                // The answer to the first join was lost.
+                State::CompletingRebalance => true,
+                // A follower that lost its answer; a leader rejoins to make a rebalance happen.
+                State::Stable => !is_leader,
+                _ => false,
+            };
+        if answer_now {
+            out.push(Effect::Joined(reply, self.joined(&id)));
+            return;
+        }
+        member.protocols = request.protocols;
+        member.session_timeout_ms = request.session_timeout_ms;
+        member.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        if let Some(before) = member.joining.replace(reply) {
+            // The same member asked twice (a lost connection): the first asker is gone.
+            out.push(Effect::Joined(before, JoinResponse::failed(&id, E::RebalanceInProgress)));
+        }
+        self.prepare(now, out);
+    }
+
+    /// Starts a rebalance, or goes on with the one that runs.
+    fn prepare(&mut self, now: Millis, out: &mut Effects<J, S>) {
+        if self.state != State::PreparingRebalance {
+            for member in self.members.values_mut() {
+                member.assignment = Bytes::new();
+                if let Some(waiting) = member.syncing.take() {
+                    member.touch(now);
+                    out.push(Effect::Synced(waiting, SyncResponse::failed(E::RebalanceInProgress)));
+                }
+            }
+            let longest = self.members.values().map(|m| m.rebalance_timeout_ms).max().unwrap_or(0);
+            self.state = State::PreparingRebalance;
+            self.rebalance_deadline = now + Millis::from(longest);
+        }
+        self.complete_join_if_ready(now, out);
+    }
+
+    fn complete_join_if_ready(&mut self, now: Millis, out: &mut Effects<J, S>) {
+        if self.state != State::PreparingRebalance || now < self.hold_until {
+            return;
+        }
+        let all = self.pending.is_empty() && self.members.values().all(|m| m.joining.is_some());
+        if !all && now < self.rebalance_deadline {
+            return;
+        }
+        // Static members that did not come back keep their place until their session ends.
+        let gone: Vec<String> = self
+            .members
+            .values()
+            .filter(|m| m.joining.is_none() && m.instance_id.is_none())
+            .map(|m| m.id.clone())
+            .collect();
+        for id in gone {
+            self.forget(&id);
+        }
+        if !self.members.is_empty() && self.members.values().all(|m| m.joining.is_none()) {
+            // Only silent static members are left: wait for one of them, or for the end of their sessions.
+            self.rebalance_deadline = now + 1000;
+            return;
+        }
+        self.generation = self.generation.wrapping_add(1).max(1);
+        out.push(Effect::Changed);
+        if self.members.is_empty() {
+            self.state = State::Empty;
+            self.protocol = None;
+            self.leader = None;
+            self.rebalance_deadline = Millis::MAX;
+            return;
+        }
+        self.protocol = self.vote();
+        if self.leader.as_ref().is_none_or(|l| self.members.get(l).is_none_or(|m| m.joining.is_none())) {
+            self.leader = self.members.values().find(|m| m.joining.is_some()).map(|m| m.id.clone());
+        }
+        self.state = State::CompletingRebalance;
+        let longest = self.members.values().map(|m| m.rebalance_timeout_ms).max().unwrap_or(0);
+        self.rebalance_deadline = now + Millis::from(longest);
+        let ids: Vec<String> = self.members.keys().cloned().collect();
+        for id in ids {
+            let response = self.joined(&id);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.touch(now);
+                if let Some(reply) = member.joining.take() {
+                    out.push(Effect::Joined(reply, response));
+                }
+            }
+        }
+    }
+
+    /// The protocol that most members like best among those that all support; ties go to the first member's preference.
+    fn vote(&self) -> Option<String> {
+        let supported =
+            |name: &str| self.members.values().all(|m| m.protocols.iter().any(|(n, _)| n == name));
+        let mut votes: IndexMap<&str, usize> = IndexMap::new();
+        for member in self.members.values() {
+            if let Some((name, _)) = member.protocols.iter().find(|(name, _)| supported(name)) {
+                *votes.entry(name).or_default() += 1;
+            }
+        }
+        let most = votes.values().copied().max()?;
+        votes.iter().find(|(_, n)| **n == most).map(|(name, _)| (*name).to_owned())
+    }
+
+    fn joined(&self, id: &str) -> JoinResponse {
+        let leader = self.leader.clone().unwrap_or_default();
+        let protocol = self.protocol.as_deref().unwrap_or_default();
+        let members = if leader == id {
+            self.members
+                .values()
+                .map(|m| JoinedMember {
+                    member_id: m.id.clone(),
+                    instance_id: m.instance_id.clone(),
+                    metadata: m.metadata(protocol),
+                })
+                .collect()
+        } else {
+            Vec::new()
+        };
+        JoinResponse {
+            error: None,
+            generation: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader,
+            member_id: id.to_owned(),
+            members,
+            skip_assignment: false,
+        }
+    }
+
+    /// Whether this is a member, by id and static id.
+    pub fn check_member(&self, member: MemberRef<'_>) -> Result<(), E> {
+        if let Some(instance) = member.instance_id {
+            return match self.statics.get(instance) {
+                None => Err(E::UnknownMemberId),
+                Some(id) if id != member.member_id => Err(E::FencedInstanceId),
+                Some(_) => Ok(()),
+            };
+        }
+        if self.members.contains_key(member.member_id) { Ok(()) } else { Err(E::UnknownMemberId) }
+    }
+
+    /// A member asks for its assignment.
+    pub fn sync(&mut self, now: Millis, request: SyncRequest, reply: S) -> Effects<J, S> {
+        let mut out = Vec::new();
+        let who = MemberRef { member_id: &request.member_id, instance_id: request.instance_id.as_deref() };
+        let differs = |asked: &Option<String>, is: &Option<String>| asked.is_some() && asked != is;
+        let error = if self.state == State::Dead {
+            Some(E::CoordinatorNotAvailable)
+        } else if let Err(e) = self.check_member(who) {
+            Some(e)
+        } else if request.generation != self.generation {
+            Some(E::IllegalGeneration)
+        } else if differs(&request.protocol_type, &self.protocol_type)
+            || differs(&request.protocol, &self.protocol)
+        {
+            Some(E::InconsistentGroupProtocol)
+        } else if self.state == State::PreparingRebalance {
+            Some(E::RebalanceInProgress)
+        } else if self.state == State::Empty {
+            Some(E::UnknownMemberId)
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            out.push(Effect::Synced(reply, SyncResponse::failed(error)));
+            return out;
+        }
+        let is_leader = self.leader.as_deref() == Some(&request.member_id);
+        let stable = self.state == State::Stable;
+        if let Some(member) = self.members.get_mut(&request.member_id) {
+            member.touch(now);
+            if !stable {
+                if let Some(before) = member.syncing.replace(reply) {
+                    out.push(Effect::Synced(before, SyncResponse::failed(E::RebalanceInProgress)));
+                }
+            } else {
+                let assignment = member.assignment.clone();
+                out.push(Effect::Synced(reply, self.synced(assignment)));
+                return out;
+            }
+        }
+        if is_leader {
+            let mut assignments: HashMap<String, Bytes> = request.assignments.into_iter().collect();
+            self.state = State::Stable;
+            self.rebalance_deadline = Millis::MAX;
+            out.push(Effect::Changed);
+            let ids: Vec<String> = self.members.keys().cloned().collect();
+            for id in ids {
+                let assignment = assignments.remove(&id).unwrap_or_default();
+                let response = self.synced(assignment.clone());
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.assignment = assignment;
+                    if let Some(reply) = member.syncing.take() {
+                        member.touch(now);
+                        out.push(Effect::Synced(reply, response));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn synced(&self, assignment: Bytes) -> SyncResponse {
+        SyncResponse {
+            error: None,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment,
+        }
+    }
+
+    /// A member is alive. `Err` says what it must do.
+    pub fn heartbeat(&mut self, now: Millis, member: MemberRef<'_>, generation: i32) -> Result<(), E> {
+        if self.state == State::Dead {
+            return Err(E::CoordinatorNotAvailable);
+        }
+        self.check_member(member)?;
+        if generation != self.generation {
+            return Err(E::IllegalGeneration);
+        }
+        if let Some(member) = self.members.get_mut(member.member_id) {
+            member.touch(now);
+        }
+        match self.state {
+            State::PreparingRebalance => Err(E::RebalanceInProgress),
+            State::Empty => Err(E::UnknownMemberId),
+            _ => Ok(()),
+        }
+    }
+
+    /// A member leaves; where only its static id is given, whoever holds it.
+    pub fn leave(&mut self, now: Millis, member: MemberRef<'_>) -> (Result<(), E>, Effects<J, S>) {
+        let mut out = Vec::new();
+        if self.state == State::Dead {
+            return (Err(E::CoordinatorNotAvailable), out);
+        }
+        if member.instance_id.is_none() && self.pending.remove(member.member_id).is_some() {
+            self.complete_join_if_ready(now, &mut out);
+            return (Ok(()), out);
+        }
+        let id = match member.instance_id {
+            Some(instance) if member.member_id.is_empty() => match self.statics.get(instance) {
+                Some(id) => id.clone(),
+                None => return (Err(E::UnknownMemberId), out),
+            },
+            _ => match self.check_member(member) {
+                Ok(()) => member.member_id.to_owned(),
+                Err(e) => return (Err(e), out),
+            },
+        };
+        self.remove(now, &id, &mut out);
+        (Ok(()), out)
+    }
+
+    fn forget(&mut self, id: &str) -> Option<Member<J, S>> {
+        let member = self.members.shift_remove(id)?;
+        if let Some(instance) = &member.instance_id {
+            self.statics.remove(instance);
+        }
+        if self.leader.as_deref() == Some(id) {
+            self.leader = None;
+        }
+        Some(member)
+    }
+
+    fn remove(&mut self, now: Millis, id: &str, out: &mut Effects<J, S>) {
+        let Some(member) = self.forget(id) else { return };
+        if let Some(reply) = member.joining {
+            out.push(Effect::Joined(reply, JoinResponse::failed(id, E::UnknownMemberId)));
+        }
+        if let Some(reply) = member.syncing {
+            out.push(Effect::Synced(reply, SyncResponse::failed(E::UnknownMemberId)));
+        }
+        match self.state {
+            State::Stable | State::CompletingRebalance => self.prepare(now, out),
+            State::PreparingRebalance => self.complete_join_if_ready(now, out),
+            State::Empty | State::Dead => {}
+        }
+    }
+
+    /// Time has passed: ends sessions, forgets unused ids, completes rebalances.
+    pub fn tick(&mut self, now: Millis) -> Effects<J, S> {
+        let mut out = Vec::new();
+        self.pending.retain(|_, until| *until > now);
+        if self.state == State::CompletingRebalance && now >= self.rebalance_deadline {
+            // Whoever did not sync in time (the leader at least) is gone.
+            let gone: Vec<String> =
+                self.members.values().filter(|m| m.syncing.is_none()).map(|m| m.id.clone()).collect();
+            for id in gone {
+                self.remove(now, &id, &mut out);
+            }
+        }
+        let expired: Vec<String> = self
+            .members
+            .values()
+            .filter(|m| !m.is_waiting() && m.deadline <= now)
+            .map(|m| m.id.clone())
+            .collect();
+        for id in expired {
+            self.remove(now, &id, &mut out);
+        }
+        self.complete_join_if_ready(now, &mut out);
+        out
+    }
+
+    /// When, after `now`, [`Group::tick`] has something to do next; `None` for never.
+    pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        let sessions = self.members.values().filter(|m| !m.is_waiting()).map(|m| m.deadline);
+        let rebalance = match self.state {
+            State::PreparingRebalance | State::CompletingRebalance => Some(self.rebalance_deadline),
+            _ => None,
+        };
+        let hold =
+            (self.state == State::PreparingRebalance && self.hold_until > now).then_some(self.hold_until);
+        sessions.chain(rebalance).chain(hold).chain(self.pending.values().copied()).min()
+    }
+
+    /// Whether these offsets may be committed (KIP-447 for transactional ones).
+    pub fn check_commit(
+        &mut self,
+        now: Millis,
+        member: MemberRef<'_>,
+        generation: i32,
+        transactional: bool,
+    ) -> Result<(), E> {
+        if self.state == State::Dead {
+            return Err(E::CoordinatorNotAvailable);
+        }
+        if generation < 0 && self.state == State::Empty {
+            return Ok(());
+        }
+        let anonymous = generation < 0 && member.member_id.is_empty() && member.instance_id.is_none();
+        if anonymous {
+            return if transactional { Ok(()) } else { Err(E::UnknownMemberId) };
+        }
+        self.check_member(member)?;
+        if generation != self.generation {
+            return Err(E::IllegalGeneration);
+        }
+        if let Some(member) = self.members.get_mut(member.member_id) {
+            member.touch(now);
+        }
+        if self.state == State::CompletingRebalance && !transactional {
+            Err(E::RebalanceInProgress)
+        } else {
+            Ok(())
+        }
+    }
+}

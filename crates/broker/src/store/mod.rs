@@ -1,0 +1,6 @@
+//! What the broker keeps on disk beside the records of topics: small files of metadata, and the records of the internal topics.
+
+pub(crate) mod fields;
+pub(crate) mod meta;
+pub(crate) mod offset_records;
+pub(crate) mod txn_records;

@@ -1,0 +1,50 @@
+//! Which requests are spoken, in which versions.
+
+use kafka_protocol::messages::ApiKey;
+
+/// `(api, lowest, highest version)` that are decoded and answered.
+///
+/// Upper bounds below the newest are choices: Produce 12, AddOffsetsToTxn 4, EndTxn 4 and TxnOffsetCommit 4 belong to
+/// KIP-890's second transaction protocol; AddPartitionsToTxn 4 is for brokers only; Fetch 17 and ListGroups 5 belong to features
+/// (replica directories, new group types) that one node without them has no answer for.
+pub(crate) const SPOKEN: &[(ApiKey, i16, i16)] = &[
+    (ApiKey::Produce, 3, 11),
+    (ApiKey::Fetch, 4, 16),
+    (ApiKey::ListOffsets, 1, 9),
+    (ApiKey::Metadata, 0, 12),
+    (ApiKey::OffsetCommit, 2, 9),
+    (ApiKey::OffsetFetch, 1, 9),
+    (ApiKey::FindCoordinator, 0, 4),
+    (ApiKey::JoinGroup, 0, 9),
+    (ApiKey::Heartbeat, 0, 4),
+    (ApiKey::LeaveGroup, 0, 5),
+    (ApiKey::SyncGroup, 0, 5),
+    (ApiKey::DescribeGroups, 0, 5),
+    (ApiKey::ListGroups, 0, 4),
+    (ApiKey::ApiVersions, 0, 3),
+    (ApiKey::CreateTopics, 2, 7),
+    (ApiKey::DeleteTopics, 1, 6),
+    (ApiKey::DeleteRecords, 0, 2),
+    (ApiKey::InitProducerId, 0, 4),
+    (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::AddPartitionsToTxn, 0, 3),
+    (ApiKey::AddOffsetsToTxn, 0, 3),
+    (ApiKey::EndTxn, 0, 3),
+    (ApiKey::TxnOffsetCommit, 0, 3),
+    (ApiKey::DescribeConfigs, 1, 4),
+    (ApiKey::CreatePartitions, 0, 3),
+    (ApiKey::DeleteGroups, 0, 2),
+    (ApiKey::IncrementalAlterConfigs, 0, 1),
+    (ApiKey::DescribeCluster, 0, 1),
+];
+
+/// Whether a request of this version is answered.
+pub(crate) fn is_spoken(api: ApiKey, version: i16) -> bool {
+    SPOKEN.iter().any(|(a, low, high)| *a == api && (*low..=*high).contains(&version))
+}
+
+/// The lowest version to tell to clients. Like Kafka 4 (KAFKA-18659) Produce is said to start at 0, since librdkafka takes a
+/// broker without it for one that cannot take compressed batches; no client that asks for versions then sends 0 to 2.
+pub(crate) fn advertised_lowest(api: ApiKey, lowest: i16) -> i16 {
+    if api == ApiKey::Produce { 0 } else { lowest }
+}
