@@ -71,9 +71,7 @@ pub enum CaseError {
         bootstrap: String,
     },
     /// The end of a topic did not come.
-    #[error(
-        "{topic}: no record and no end of partition for {seconds} s, after {read} records"
-    )]
+    #[error("{topic}: no record and no end of partition for {seconds} s, after {read} records")]
     Stuck {
         /// The topic.
         topic: String,

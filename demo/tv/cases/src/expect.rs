@@ -13,7 +13,7 @@ use std::{
 use serde::{Serialize, Serializer, ser::Error};
 
 use crate::{
-    CaseError,
+    CaseError, OUTPUTS,
     case::{Action, Ad, Case, Place},
     text,
 };
@@ -24,6 +24,9 @@ pub const ACTIONS_LATENESS: i64 = 5;
 pub const OTHER_LATENESS: i64 = 60;
 /// Seconds of the longest session that is kept.
 pub const LONGEST_SESSION: i64 = text::DAY;
+
+/// The file with the [`Counts`].
+pub const COUNTS_FILE: &str = "expected_counts.json";
 
 /// All outputs of a case. Times are epoch seconds, written as ISO 8601.
 #[derive(Debug, Clone, PartialEq)]
@@ -349,11 +352,12 @@ impl Expected<'_> {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), CaseError> {
-        write_rows(&folder.join("expected_shows_schedule.jsonl"), &self.shows)?;
-        write_rows(&folder.join("expected_sessions.jsonl"), &self.sessions)?;
-        write_rows(&folder.join("expected_show_views.jsonl"), &self.show_views)?;
-        write_rows(&folder.join("expected_ad_views.jsonl"), &self.ad_views)?;
-        write_rows(&folder.join("expected_counts.json"), std::slice::from_ref(&self.counts))
+        let [shows, sessions, show_views, ad_views] = OUTPUTS.map(|output| folder.join(output.file));
+        write_rows(&shows, &self.shows)?;
+        write_rows(&sessions, &self.sessions)?;
+        write_rows(&show_views, &self.show_views)?;
+        write_rows(&ad_views, &self.ad_views)?;
+        write_rows(&folder.join(COUNTS_FILE), std::slice::from_ref(&self.counts))
     }
 }
 

@@ -40,6 +40,25 @@ pub use expect::{Expected, expect};
 pub use generate::{Options, Written, generate};
 pub use records::{Record, Topic, records};
 
+/// An output of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The topic, which is also the name of the stream or table.
+    pub topic: &'static str,
+    /// The file of the case with the rows that must come out.
+    pub file: &'static str,
+    /// Whether the topic is a table's: its rows are the last value of each key, not all values.
+    pub is_table: bool,
+}
+
+/// The outputs that a case says something about.
+pub const OUTPUTS: [Output; 4] = [
+    Output { topic: "shows", file: "expected_shows_schedule.jsonl", is_table: true },
+    Output { topic: "sessions", file: "expected_sessions.jsonl", is_table: false },
+    Output { topic: "show_views", file: "expected_show_views.jsonl", is_table: false },
+    Output { topic: "ad_views", file: "expected_ad_views.jsonl", is_table: false },
+];
+
 /// The rows of a file of JSON lines, such as `expected_sessions.jsonl`.
 ///
 /// # Errors

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
-use tv_cases::{Options, Topic, compare, fetch::Outputs, generate, load, read_rows};
+use tv_cases::{
+    OUTPUTS, Options, Output, Topic, compare, expect::COUNTS_FILE, fetch::Outputs, generate, load, read_rows,
+};
 
 #[derive(Parser)]
 #[command(
@@ -184,17 +186,12 @@ fn run_load(options: &Load) -> Result<bool> {
 fn run_compare(options: &Compare) -> Result<bool> {
     let outputs = Outputs::at(&options.bootstrap);
     let (mut compared, mut equal) = (0, true);
-    for (file, topic) in [
-        ("expected_shows_schedule.jsonl", "shows"),
-        ("expected_sessions.jsonl", "sessions"),
-        ("expected_show_views.jsonl", "show_views"),
-        ("expected_ad_views.jsonl", "ad_views"),
-    ] {
+    for Output { topic, file, is_table } in OUTPUTS {
         let path = options.case.join(file);
         if !path.exists() {
             continue;
         }
-        let got = if topic == "shows" { outputs.table(topic)? } else { outputs.stream(topic)? };
+        let got = if is_table { outputs.table(topic)? } else { outputs.stream(topic)? };
         let report = compare(read_rows(&path)?, got);
         println!("{topic}: {report}");
         compared += 1;
@@ -204,7 +201,7 @@ fn run_compare(options: &Compare) -> Result<bool> {
         bail!("{} has no expected_*.jsonl to compare with", options.case.display());
     }
     if options.counts {
-        equal &= compare_counts(&options.case.join("expected_counts.json"), &outputs)?;
+        equal &= compare_counts(&options.case.join(COUNTS_FILE), &outputs)?;
     }
     println!("{}", if equal { "equal" } else { "different" });
     Ok(equal)

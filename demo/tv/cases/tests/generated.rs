@@ -95,6 +95,15 @@ fn small_cases_together_meet_every_rule() {
 }
 
 #[test]
+fn a_new_case_leaves_no_expected_rows_of_the_one_before() {
+    let options = Options { actions: 50, ..Options::default() };
+    let (folder, _) = write(&options);
+    let written = generate(&Options { inputs_only: true, ..options }, folder.path()).unwrap();
+    assert_eq!(written.expected, None);
+    assert_eq!(files(folder.path()).len(), 5);
+}
+
+#[test]
 fn contradictory_options_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for options in [

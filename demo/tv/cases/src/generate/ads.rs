@@ -50,7 +50,11 @@ pub(super) fn write(
             rng.between(5, 60)
         };
         let row = line(rng.between(10, 40), channels[i], time, duration);
-        arrivals.push(time + delay(plan, &mut rng, OTHER_LATENESS), row.clone());
+        let arrival = time + delay(plan, &mut rng, OTHER_LATENESS);
+        arrivals.push(arrival, row.clone());
+        if rng.chance(plan.if_hard(2.0)) {
+            arrivals.push(arrival, row.clone());
+        }
         if rng.chance(plan.if_hard(4.0)) {
             let dead = match rng.below(5) {
                 0 => line(9, channels[i], time, 3601),

@@ -11,13 +11,13 @@ mod places;
 mod scenes;
 mod schedule;
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use arrivals::Arrivals;
 use cast::Cast;
 use scenes::Scenes;
 
-use crate::{CaseError, case::Case, expect, text::DAY};
+use crate::{CaseError, OUTPUTS, case::Case, expect, text::DAY};
 
 /// The largest case that is nasty unless it is asked to be plain.
 const HARD_BY_DEFAULT: usize = 100_000;
@@ -145,6 +145,7 @@ pub fn generate(options: &Options, folder: &Path) -> Result<Written, CaseError> 
         path: folder.to_owned(),
         source,
     })?;
+    remove_expected(folder)?;
     let cast = Cast::new(&plan);
     let (users, users_text) = cast.users_file(&plan)?;
     write(folder, "users.jsonl", &users_text)?;
@@ -166,11 +167,25 @@ pub fn generate(options: &Options, folder: &Path) -> Result<Written, CaseError> 
         None
     } else {
         let case = Case::read(folder)?;
-        let expected = expect(&case)?;
+        let expected = expect::expect(&case)?;
         expected.write(folder)?;
         Some((expected.sessions.len(), expected.show_views.len(), expected.ad_views.len()))
     };
     Ok(Written { actions, ads, device_locations, users, channels: schedule.records, expected })
+}
+
+/// Removes the expected rows of an earlier case: they would be those of other inputs.
+fn remove_expected(folder: &Path) -> Result<(), CaseError> {
+    for name in OUTPUTS.map(|output| output.file).into_iter().chain([expect::COUNTS_FILE]) {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(CaseError::File { what: "remove", path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CaseError> {
