@@ -4,7 +4,8 @@
 //! - E older than the known epoch: fenced. E newer: F must be 0.
 //! - same F, L as one of the last five batches: a repeat, answered with the earlier offsets;
 //! - else F must follow the last sequence (after `i32::MAX` comes 0).
-//! - P unknown: F must be 0, unless records were deleted from the log's start, and P's state perhaps with them.
+//! - P unknown: F must be 0, unless the log may have known P once: idle producers were forgotten, or records were deleted
+//!   from its start, and P's state perhaps with them.
 //! - A transactional batch opens a transaction if none is open; a marker ends it. Until the marker is durable the last
 //!   stable offset stays before the transaction: a crash could still undo the decision.
 
@@ -110,6 +111,8 @@ impl Producer {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     map: HashMap<i64, Producer>,
+    /// Some producer was forgotten for being idle, so an unknown one need not be new.
+    forgot: bool,
     /// Open transactions: first offset -> producer.
     open: BTreeMap<i64, i64>,
     /// Ended transactions whose marker is not durable yet: first offset -> offset of the marker.
@@ -117,9 +120,13 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    pub(crate) fn from_map(map: HashMap<i64, Producer>) -> Self {
+    pub(crate) fn from_map(map: HashMap<i64, Producer>, forgot: bool) -> Self {
         let open = map.iter().filter_map(|(id, p)| Some((p.txn_first_offset?, *id))).collect();
-        Producers { map, open, undecided: BTreeMap::new() }
+        Producers { map, forgot, open, undecided: BTreeMap::new() }
+    }
+
+    pub(crate) fn forgot(&self) -> bool {
+        self.forgot
     }
 
     pub(crate) fn map(&self) -> &HashMap<i64, Producer> {
@@ -136,7 +143,7 @@ impl Producers {
     ) -> Result<Check, LogError> {
         match staged.or_else(|| self.map.get(&header.producer_id)) {
             Some(producer) => producer.check(header),
-            None if header.base_sequence == 0 || records_deleted => Ok(Check::New),
+            None if header.base_sequence == 0 || records_deleted || self.forgot => Ok(Check::New),
             None => Err(LogError::UnknownProducer {
                 producer_id: header.producer_id,
                 sequence: header.base_sequence,
@@ -216,7 +223,9 @@ impl Producers {
 
     /// Forgets producers without open transaction that were last seen before `before_ms`.
     pub(crate) fn expire(&mut self, before_ms: i64) {
+        let before = self.map.len();
         self.map.retain(|_, p| p.txn_first_offset.is_some() || p.last_seen >= before_ms);
+        self.forgot |= self.map.len() < before;
     }
 
     pub(crate) fn states(&self) -> Vec<ProducerState> {

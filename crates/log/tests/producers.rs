@@ -155,10 +155,15 @@ fn aborted_transactions_are_found_over_segment_rolls_and_restarts() {
 }
 
 #[test]
-fn idle_producers_are_forgotten_but_not_those_in_a_transaction() {
-    let (log, _) = open(&MemFs::new(), config()).unwrap();
+fn idle_producers_are_forgotten_and_may_go_on_but_not_those_in_a_transaction() {
+    let fs = MemFs::new();
+    let (log, _) = open(&fs, config()).unwrap();
     put(&log, sequenced(1, 0, 0, 1));
     put(&log, transactional(2, 0, 0, 1));
     log.apply_retention(i64::MAX).unwrap();
     assert_eq!(log.producer_states().iter().map(|p| p.producer_id).collect::<Vec<_>>(), [2]);
+    log.close().unwrap();
+    let (log, _) = open(&fs, config()).unwrap();
+    put(&log, sequenced(1, 0, 1, 1)); // where it stopped
+    assert!(matches!(log.append(sequenced(1, 0, 3, 1), 0), Err(LogError::OutOfOrderSequence { .. })));
 }
