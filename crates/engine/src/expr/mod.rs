@@ -1,12 +1,46 @@
 //! Expressions over Arrow: a translation of `bd_sql::expr`, whose rules hold here.
+//!
+//! ```text
+//!  Expr ─ compile ─▶ Node (types checked, constants folded, patterns parsed) ─ eval ─▶ one value a row
+//! ```
+//! * A constant stays one value: comparing a column with a literal makes no array of the literal.
+//! * An operation that fails (overflow, division by zero, a cast or parse) gives NULL in its place, and the row counts as one error
+//!   however many of its operations failed.
+//! * CASE, COALESCE, AND and OR evaluate an operand that can fail only for the rows that need it, so its errors count for those rows
+//!   alone. An operand that cannot fail is evaluated for all rows, which is cheaper.
+//! * DOUBLE follows IEEE 754, but for division by zero, which is an error as for integers; in comparisons `-0.0 = 0.0`, and NaN
+//!   equals itself and is greater than all others.
+//!
+//! Not here: parsing and typing of expressions (`bd-sql`), aggregates and window functions ([`crate::operators`]).
+
+mod arithmetic;
+mod cast;
+mod compare;
+mod compile;
+mod conditional;
+mod decimal;
+mod functions;
+mod like;
+mod literal;
+mod logic;
+mod math;
+mod nested;
+mod node;
+mod operand;
+mod strings;
+
+mod time;
 
 use crate::error::EngineError;
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray};
 use bd_sql::expr::Expr;
+use node::{Context, Node};
+use operand::Failures;
 
 /// An expression ready to be evaluated over chunks.
 pub struct Compiled {
-    expr: Expr,
+    node: Node,
 }
 
 impl Compiled {
@@ -15,7 +49,7 @@ impl Compiled {
     /// # Errors
     /// An expression whose types do not agree (a flaw of the analyzer), a pattern that is wrong.
     pub fn new(expr: &Expr) -> Result<Self, EngineError> {
-        Ok(Self { expr: expr.clone() })
+        Ok(Self { node: compile::compile(expr)? })
     }
 
     /// One value a row. A row whose evaluation fails gives NULL and adds one to `errors`.
@@ -23,8 +57,10 @@ impl Compiled {
     /// # Errors
     /// Columns that are not of the types that the expression was analyzed for.
     pub fn eval(&self, columns: &[ArrayRef], len: usize, errors: &mut u64) -> Result<ArrayRef, EngineError> {
-        let _ = (columns, len, errors);
-        Err(EngineError::Unsupported(format!("{:?}", self.expr.kind)))
+        let mut context = Context { columns, len, failures: Failures::new(len) };
+        let array = self.node.eval(&mut context)?.into_array(len)?;
+        *errors += context.failures.count();
+        Ok(array)
     }
 
     /// A condition: TRUE where met; FALSE and NULL are both not met.
@@ -38,10 +74,12 @@ impl Compiled {
         errors: &mut u64,
     ) -> Result<BooleanArray, EngineError> {
         let array = self.eval(columns, len, errors)?;
-        array
-            .as_any()
-            .downcast_ref::<BooleanArray>()
-            .cloned()
-            .ok_or_else(|| EngineError::Unsupported("a condition that is not BOOLEAN".into()))
+        let Some(condition) = array.as_boolean_opt() else {
+            return Err(EngineError::Unsupported(format!("a condition of type {}", array.data_type())));
+        };
+        Ok(match condition.nulls() {
+            Some(nulls) => BooleanArray::new(condition.values() & nulls.inner(), None),
+            None => condition.clone(),
+        })
     }
 }
