@@ -62,6 +62,18 @@ pub enum CaseError {
         /// The first one's reason.
         reason: String,
     },
+    /// A topic has another number of partitions than the caller says.
+    #[error(
+        "the topic {topic} has {has} partitions, not {asked}; load with --partitions {has}, or delete it"
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        has: usize,
+        /// How many it should have.
+        asked: usize,
+    },
     /// A topic that should be read is not there.
     #[error("there is no topic {topic} at {bootstrap}")]
     NoTopic {

@@ -22,6 +22,9 @@ use crate::{CaseError, Topic, records};
 /// How long the cluster may take to create topics, and to acknowledge the last records.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long the cluster may take to answer at all.
+const REACH: Duration = Duration::from_secs(15);
+
 /// Creates the input topics with `partitions` each. One that exists stays as it is.
 ///
 /// # Errors
@@ -54,7 +57,7 @@ pub fn create_topics(bootstrap: &str, topics: &[Topic], partitions: usize) -> Re
 /// acknowledged records. The topics exist; each has `partitions`.
 ///
 /// # Errors
-/// If the case cannot be read, or a record was not acknowledged.
+/// If the case cannot be read, a topic has another number of partitions, or a record was not acknowledged.
 pub fn load(
     folder: &Path,
     bootstrap: &str,
@@ -74,8 +77,9 @@ pub fn load(
         .set("queue.buffering.max.kbytes", "131072")
         .create_with_context(deliveries.clone())
         .map_err(failed)?;
+    check_partitions(&producer, bootstrap, topics, partitions)?;
     for &topic in topics {
-        for record in records(folder, topic)? {
+        'records: for record in records(folder, topic)? {
             let record = record?;
             let mut message = BaseRecord::<[u8], [u8]>::to(topic.name()).payload(&record.value);
             if let Some(partition) = record.partition_hint(partitions) {
@@ -88,17 +92,45 @@ pub fn load(
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                     return Err(failed(error));
                 }
+                if deliveries.any_failed() {
+                    break 'records;
+                }
                 // The queue is full until a batch is acknowledged.
                 thread::sleep(Duration::from_millis(1));
                 message = unsent;
             }
         }
-        producer.flush(PATIENCE).map_err(failed)?;
+        let flushed = producer.flush(PATIENCE);
         let counts = deliveries.take();
         if let Some(reason) = counts.first_failure {
             return Err(CaseError::NotDelivered { topic: topic.to_string(), failed: counts.failed, reason });
         }
+        flushed.map_err(failed)?;
         done(topic, counts.acknowledged);
+    }
+    Ok(())
+}
+
+/// Records without key are told their partition, so the topics must have as many as the caller says. A topic that is not
+/// there may yet be created by the cluster as it is written to.
+fn check_partitions(
+    producer: &ThreadedProducer<Deliveries>,
+    bootstrap: &str,
+    topics: &[Topic],
+    partitions: usize,
+) -> Result<(), CaseError> {
+    let metadata = producer
+        .client()
+        .fetch_metadata(None, REACH)
+        .map_err(|source| CaseError::Kafka { what: format!("cannot reach {bootstrap}"), source })?;
+    for topic in metadata.topics().iter().filter(|found| topics.iter().any(|t| t.name() == found.name())) {
+        if topic.partitions().len() != partitions {
+            return Err(CaseError::Partitions {
+                topic: topic.name().to_owned(),
+                has: topic.partitions().len(),
+                asked: partitions,
+            });
+        }
     }
     Ok(())
 }
@@ -115,6 +147,10 @@ struct Counts {
 struct Deliveries(Arc<Mutex<Counts>>);
 
 impl Deliveries {
+    fn any_failed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed > 0
+    }
+
     fn take(&self) -> Counts {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use tv_cases::{
@@ -121,7 +121,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }
@@ -209,9 +209,9 @@ fn run_compare(options: &Compare) -> Result<bool> {
 
 /// Compares the numbers of records in the topics of late rows and dead letters.
 fn compare_counts(path: &Path, outputs: &Outputs) -> Result<bool> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = std::fs::read(path).map_err(|error| anyhow!("cannot read {}: {error}", path.display()))?;
     let counts: Value =
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
+        serde_json::from_slice(&bytes).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     let mut equal = true;
     for (name, topic) in [
         ("actions_late", "sessions-late"),

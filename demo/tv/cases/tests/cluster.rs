@@ -109,3 +109,14 @@ fn a_value_that_is_not_json_is_named() {
     let error = Outputs::at(bootstrap).stream("out").unwrap_err();
     assert!(matches!(error, CaseError::Output { partition: 0, offset: 1, .. }), "{error}");
 }
+
+#[test]
+fn a_topic_with_other_partitions_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    generate(&Options { actions: 20, ..Options::default() }, folder.path()).unwrap();
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("ads", 3, 1).unwrap();
+    let error =
+        load::load(folder.path(), &cluster.bootstrap_servers(), &[Topic::Ads], 1, |_, _| ()).unwrap_err();
+    assert!(matches!(error, CaseError::Partitions { has: 3, asked: 1, .. }), "{error}");
+}
