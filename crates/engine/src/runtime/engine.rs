@@ -202,7 +202,7 @@ impl Engine {
         let statements = bd_sql::parse(text).map_err(|e| EngineError::Sql(e.to_string()))?;
         let mut outcomes = Vec::new();
         for statement in &statements {
-            let there = statement.created().and_then(|name| self.shared.inner.lock().catalog.get(name).cloned());
+            let there = created(statement).and_then(|name| self.shared.inner.lock().catalog.get(name).cloned());
             match there {
                 Some(def) if same_words(&def.sql, &statement.text) => outcomes.push(Outcome::Done {
                     message: format!("{} is there already", def.name),
@@ -669,6 +669,14 @@ fn kind_name(def: &SourceDef) -> &'static str {
     match def.kind {
         SourceKind::Stream => "Stream",
         SourceKind::Table => "Table",
+    }
+}
+
+/// The name of the source that a statement creates.
+fn created(statement: &bd_sql::ParsedStatement) -> Option<&str> {
+    match &statement.ast {
+        bd_sql::ast::Statement::Create(create) => Some(&create.name.name),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use bd_cluster::Records;
 use bd_schema::{Codec, DataType, Decoded, Schema, Value};
 use bd_sql::catalog::{ColumnPlace, SourceDef, SourceKind, TimeFormat};
 use bd_sql::expr::{BinaryOp, Expr, ExprKind, Function};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A record that does not become a row, and why.
@@ -137,47 +138,21 @@ impl Input {
     pub fn stream_rows(&self, records: &Records, max_time: &mut i64) -> Result<StreamRows, EngineError> {
         let mut aligned = self.align(records, false)?;
         let times = self.times(&aligned, records)?;
-        let mut broken: Vec<Option<String>> = vec![None; aligned.rows.len()];
-        for (i, reason) in broken.iter_mut().enumerate() {
-            if times.is_null(i) {
-                *reason = Some(self.no_time_reason());
-            }
-        }
-        for place in &self.not_null {
-            let column = &aligned.columns[*place];
-            for i in (0..column.len()).filter(|i| column.is_null(*i)) {
-                let name = &self.source.columns[self.columns[*place]].name;
-                broken[i].get_or_insert_with(|| format!("column {name} is NULL and declared NOT NULL"));
-            }
-        }
-        for (check, text) in &self.checks {
-            let met = check.eval(&aligned.columns, aligned.rows.len(), &mut 0)?;
-            let met = met.as_any().downcast_ref::<BooleanArray>();
-            for (i, reason) in broken.iter_mut().enumerate() {
-                // As in SQL: a check that is NULL is not violated.
-                if met.is_some_and(|m| m.is_valid(i) && !m.value(i)) {
-                    reason.get_or_insert_with(|| format!("CHECK ({text}) is not met"));
-                }
-            }
-        }
-
+        let mut broken = self.broken(&aligned, &times)?;
         let mut keep: Vec<u32> = Vec::with_capacity(aligned.rows.len());
         let mut late = Vec::new();
         let bound = self.source.query.is_none().then_some(self.source.lateness_ms);
-        for (i, reason) in broken.into_iter().enumerate() {
-            if let Some(reason) = reason {
+        for i in 0..aligned.rows.len() {
+            if let Some(reason) = broken.remove(&i) {
                 aligned.dead.push(Rejected { index: aligned.rows[i], reason });
                 continue;
             }
             let time = times.value(i);
-            if let Some(bound) = bound {
-                let oldest = max_time.saturating_sub(bound);
-                if *max_time != i64::MIN && time < oldest {
-                    let reason =
-                        format!("late: event time {time} is {} ms behind the bound", oldest - time);
-                    late.push(Rejected { index: aligned.rows[i], reason });
-                    continue;
-                }
+            let oldest = bound.filter(|_| *max_time != i64::MIN).map(|bound| max_time.saturating_sub(bound));
+            if let Some(oldest) = oldest.filter(|oldest| time < *oldest) {
+                let reason = format!("late: event time {time} is {} ms behind the bound", oldest - time);
+                late.push(Rejected { index: aligned.rows[i], reason });
+                continue;
             }
             *max_time = (*max_time).max(time);
             keep.push(i as u32);
@@ -205,6 +180,33 @@ impl Input {
         let len = aligned.rows.len();
         aligned.columns.push(Arc::new(times));
         Ok(TableRows { chunk: Chunk::inserts(aligned.columns, len), tombstones, dead: aligned.dead })
+    }
+
+    /// The rows that break a rule of the source, each with the first rule it breaks.
+    fn broken(&self, aligned: &Aligned, times: &Int64Array) -> Result<BTreeMap<usize, String>, EngineError> {
+        let mut broken = BTreeMap::new();
+        if times.null_count() > 0 {
+            let reason = self.no_time_reason();
+            (0..times.len()).filter(|i| times.is_null(*i)).for_each(|i| {
+                broken.insert(i, reason.clone());
+            });
+        }
+        for place in &self.not_null {
+            let column = &aligned.columns[*place];
+            let name = &self.source.columns[self.columns[*place]].name;
+            for i in (0..column.len()).filter(|i| column.is_null(*i)) {
+                broken.entry(i).or_insert_with(|| format!("column {name} is NULL and declared NOT NULL"));
+            }
+        }
+        for (check, text) in &self.checks {
+            let met = check.eval(&aligned.columns, aligned.rows.len(), &mut 0)?;
+            let Some(met) = met.as_any().downcast_ref::<BooleanArray>() else { continue };
+            // As in SQL: a check that is NULL is not violated.
+            for i in (0..met.len()).filter(|i| met.is_valid(*i) && !met.value(*i)) {
+                broken.entry(i).or_insert_with(|| format!("CHECK ({text}) is not met"));
+            }
+        }
+        Ok(broken)
     }
 
     fn no_time_reason(&self) -> String {

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// The cluster's.
-pub fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &dyn Cluster) -> Result<Outcome, EngineError> {
+pub(super) fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &dyn Cluster) -> Result<Outcome, EngineError> {
     let sources = |kind: SourceKind| -> Vec<Vec<String>> {
         let of_kind = catalog.iter().filter(|s| s.kind == kind);
         of_kind
@@ -66,7 +66,7 @@ fn query_row(query: &Query) -> Vec<String> {
 ///
 /// # Errors
 /// The cluster's.
-pub fn describe(
+pub(super) fn describe(
     source: &SourceDef,
     extended: bool,
     queries: &[Query],

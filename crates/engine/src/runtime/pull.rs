@@ -104,9 +104,9 @@ impl Kept {
         let info = cluster
             .topic(&source.topic)?
             .ok_or_else(|| bd_cluster::ClusterError::UnknownTopic(source.topic.clone()))?;
-        let mut types: Vec<_> = source.columns.iter().map(|c| c.data_type.clone()).collect();
-        types.push(bd_schema::DataType::BigInt);
-        let rows = UpsertMap::new(source.key_columns(), &types)?;
+        let mut types: Vec<_> = source.columns.iter().map(|c| c.data_type.to_arrow()).collect();
+        types.push(bd_schema::DataType::BigInt.to_arrow());
+        let rows = UpsertMap::new(source.key_columns(), types)?;
         let mut reader = cluster.open_reader(ReaderConfig { client_id: "bd-pull".into(), ..ReaderConfig::default() })?;
         let partitions: Vec<_> =
             (0..info.partitions).map(|p| TopicPartition::new(source.topic.as_str(), p)).collect();

@@ -1,0 +1,109 @@
+//! Barriers: one transaction of outputs, rejects, changed state, watermarks and offsets.
+
+use super::{ACK_WAIT, Task, TopicOutput, time_key};
+use crate::error::EngineError;
+use crate::operator::StateWriter;
+use crate::runtime::changelog::{self, ChangelogWriter};
+use crate::runtime::watermarks::{self, Mark};
+use bd_cluster::{Ack, CommitError, RecordsBuilder, TopicPartition};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+impl Task {
+    fn step(&self, name: &str) {
+        if let Some(on_step) = &self.context.config.on_step {
+            on_step(name);
+        }
+    }
+
+    pub(super) fn barrier(&mut self, last: bool) -> Result<(), EngineError> {
+        self.chain.flush(&mut self.rows)?;
+        self.deliver()?;
+        self.context.status.set_stats(self.chain.stats());
+        let Some(mut output) = self.output.take() else {
+            self.dirty = false;
+            return Ok(());
+        };
+        self.step("barrier");
+        let result = self.commit(&mut output, last);
+        self.output = Some(output);
+        result?;
+        self.dirty = false;
+        self.context.status.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        self.step("committed");
+        Ok(())
+    }
+
+    fn commit(&mut self, output: &mut TopicOutput, last: bool) -> Result<(), EngineError> {
+        let now = self.stream_time;
+        let mut acks: Vec<(usize, Ack)> = Vec::new();
+        for (tp, records) in output.sink.take(now) {
+            let partition = tp.partition as usize;
+            acks.push((partition, output.writer.append(&tp, records)?));
+        }
+        for (topic, records) in std::mem::take(&mut self.rejects) {
+            if !records.is_empty() {
+                output.writer.append(&TopicPartition::new(topic, 0), records)?;
+            }
+        }
+        let full = output.bytes_since_full > changelog::MIN_CHANGES.max(2 * output.full_bytes);
+        let state = self.changed_state(output, full, last)?;
+        let state_bytes = state.bytes() as u64;
+        let state_ack = if state.is_empty() { None } else { Some(output.writer.append(&output.changelog, state)?) };
+        for (partition, ack) in acks {
+            output.ends[partition] = ack.wait(ACK_WAIT)?.last_offset + 1;
+        }
+        let mut marks = RecordsBuilder::new();
+        let watermark = if last { i64::MAX } else { self.chain.output_watermark() };
+        output.watermark = output.watermark.max(watermark);
+        for (tp, end) in output.sink.partitions().iter().zip(&output.ends) {
+            let mark = Mark { end: *end, watermark: output.watermark };
+            watermarks::write(&mut marks, tp, mark, now)?;
+        }
+        output.writer.append(&TopicPartition::new(watermarks::TOPIC, 0), marks)?;
+        let mut offsets = Vec::new();
+        for part in self.inputs.iter().flat_map(|i| &i.parts) {
+            offsets.push((part.tp.clone(), part.position));
+        }
+        self.step("commit");
+        let deadline = Instant::now() + ACK_WAIT;
+        loop {
+            match output.writer.commit(&offsets, Some(&output.group)) {
+                Ok(()) => break,
+                Err(CommitError::Retriable(_)) if Instant::now() < deadline => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for part in self.inputs.iter_mut().flat_map(|i| &mut i.parts) {
+            part.committed = part.position;
+            part.saved_time = part.max_time;
+        }
+        if !full {
+            output.bytes_since_full += state_bytes;
+        } else if let Some(ack) = state_ack {
+            // What came before the snapshot is void now.
+            output.full_bytes = state_bytes;
+            output.bytes_since_full = 0;
+            let base = ack.wait(ACK_WAIT)?.base_offset;
+            self.context.cluster.trim(&output.changelog, base)?;
+        }
+        Ok(())
+    }
+
+    fn changed_state(&mut self, output: &TopicOutput, full: bool, last: bool) -> Result<RecordsBuilder, EngineError> {
+        let mut state = ChangelogWriter::new(full, self.stream_time);
+        for part in self.inputs.iter().flat_map(|i| &i.parts) {
+            if part.max_time != i64::MIN && (full || part.max_time != part.saved_time) {
+                state.put(time_key(&part.tp).as_bytes(), Some(&part.max_time.to_le_bytes()));
+            }
+        }
+        state.put(b"stream_time", Some(&self.stream_time.to_le_bytes()));
+        let watermark = output.watermark.max(self.chain.output_watermark());
+        state.put(b"watermark", Some(&watermark.to_le_bytes()));
+        if last {
+            state.put(b"completed", Some(&1i64.to_le_bytes()));
+        }
+        self.chain.snapshot(full, &mut state)?;
+        Ok(state.finish())
+    }
+}
