@@ -275,3 +275,62 @@ fn power_loss_while_a_segment_is_rolled_leaves_no_gap() {
         assert_eq!(offsets(&log, Isolation::HighWatermark), (0..log.end_offset()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn index_files_of_an_earlier_shutdown_are_not_taken_for_those_of_a_segment_that_grew() {
+    let fs = MemFs::new();
+    let (log, _) = open(&fs, config()).unwrap();
+    put(&log, plain(&[(10, "a")]));
+    log.close().unwrap();
+    let (log, _) = open(&fs, config()).unwrap();
+    log.append(transactional(1, 0, 0, 1), 0).unwrap();
+    log.append_marker(1, 0, false, 0, 0).unwrap();
+    for i in 0..20 {
+        log.append(plain(&[(100 + i, "0123456789")]), 0).unwrap(); // rolls
+    }
+    drop(log);
+    let (log, _) = open(&fs, config()).unwrap();
+    assert_eq!(log.read(1, 1, Isolation::LastStable, true).unwrap().aborted.len(), 1);
+    assert_eq!(log.offset_for_timestamp(101).unwrap(), Some((1, 1000)));
+    let (marker, _) = log.offset_for_timestamp(1001).unwrap().unwrap(); // the only one with the clock's time
+    assert_eq!(marker, 2);
+}
+
+#[test]
+fn segments_stay_while_the_snapshot_behind_them_could_not_be_written() {
+    let fs = FaultFs::new(Arc::new(MemFs::new()));
+    let (log, _) = open(&fs, config()).unwrap();
+    put(&log, transactional(1, 0, 0, 1));
+    let batch = plain(&[(1, &"x".repeat(800))]);
+    log.append(batch.clone(), 0).unwrap();
+    fs.set_space(batch.len() as u64);
+    log.append(batch, 0).unwrap(); // rolls and fits
+    assert_eq!(log.sync().unwrap(), 3); // but the snapshot does not
+    fs.set_space(u64::MAX);
+    assert_eq!(log.delete_records_before(3).unwrap(), 3);
+    drop(log);
+    let (log, _) = open(&fs, config()).unwrap();
+    assert_eq!((log.start_offset(), log.last_stable_offset()), (3, 3));
+    assert_eq!(log.open_transactions().len(), 1);
+    assert!(!put(&log, transactional(1, 0, 1, 1)).duplicate);
+    log.append_marker(1, 0, true, 0, 0).unwrap();
+    log.sync().unwrap();
+    assert_eq!(offsets(&log, Isolation::LastStable), [3]);
+}
+
+#[test]
+fn retention_frees_space_on_a_full_disk() {
+    let fs = FaultFs::new(Arc::new(MemFs::new()));
+    let (log, _) = open(&fs, LogConfig { retention_bytes: Some(1500), ..config() }).unwrap();
+    for i in 0..50 {
+        put(&log, plain(&[(i, "0123456789")]));
+    }
+    fs.set_space(0);
+    assert!(log.append(plain(&[(1, "no")]), 0).is_err());
+    let deleted = log.apply_retention(0).unwrap();
+    assert!(deleted.segments > 0 && log.start_offset() == deleted.start_offset);
+    drop(log);
+    let (log, _) = open(&fs, config()).unwrap();
+    assert_eq!(log.start_offset(), deleted.start_offset);
+    assert_eq!(offsets(&log, Isolation::HighWatermark), (deleted.start_offset..50).collect::<Vec<_>>());
+}
