@@ -17,7 +17,7 @@ use super::{
 const USUAL: f64 = 61.0;
 
 /// The line of a place, as the fixture spells it.
-pub(super) fn line(rng: &mut Rng, plan: &Plan, device_id: i64, ts: i64) -> Result<Vec<u8>, CaseError> {
+pub(super) fn line(rng: &mut Rng, plan: &Plan, device_id: i64, ts: i64) -> Vec<u8> {
     let lon = rng.between(-1_800_000, 1_800_000) as f64 / 10_000.0;
     let lat = if rng.chance(20.0) {
         rng.between(-90, 90) as f64
@@ -28,15 +28,17 @@ pub(super) fn line(rng: &mut Rng, plan: &Plan, device_id: i64, ts: i64) -> Resul
     };
     let name = cast::name(rng, plan.hard, device_id.unsigned_abs() as usize % 1000);
     let visibility = match rng.below(100) {
-        n if (n as f64) < plan.if_hard(5.0) => json!(null),
-        0..60 => json!(10_000),
-        n => json!(n * 100),
+        n if (n as f64) < plan.if_hard(5.0) => "null".to_owned(),
+        0..60 => "10000".to_owned(),
+        n => (n * 100).to_string(),
     };
-    text::line(&json!({
-        "device_id": device_id, "location": name, "lon": lon, "lat": lat, "visibility": visibility,
-        "ts": text::iso(ts),
-    }))
-    .map_err(CaseError::Row)
+    let (name, ts) = (json!(name), json!(text::iso(ts)));
+    // A double's debug form is its shortest one and has a point or an exponent, as JSON's doubles do.
+    format!(
+        "{{\"device_id\": {device_id}, \"location\": {name}, \"lon\": {lon:?}, \"lat\": {lat:?}, \
+         \"visibility\": {visibility}, \"ts\": {ts}}}"
+    )
+    .into_bytes()
 }
 
 /// Writes places of all devices that have some, up to the time `last`.
@@ -49,7 +51,7 @@ pub(super) fn write(
 ) -> Result<(), CaseError> {
     let mut rng = Rng::fork(plan.seed, "places");
     for place in &scenes.places {
-        arrivals.push(place.arrival, line(&mut rng, plan, place.device_id, place.time)?);
+        arrivals.push(place.arrival, line(&mut rng, plan, place.device_id, place.time));
     }
     let first = plan.start - 60;
     let mean = ((last - first) as f64 * plan.devices as f64 / (2 * plan.actions) as f64).max(USUAL);
@@ -63,7 +65,7 @@ pub(super) fn write(
         }
         arrivals.pass(time)?;
         let device_id = cast.devices[i].id;
-        let row = line(&mut rng, plan, device_id, time)?;
+        let row = line(&mut rng, plan, device_id, time);
         let arrival = time + delay(plan, &mut rng, OTHER_LATENESS);
         if rng.chance(plan.if_hard(2.0)) {
             arrivals.push(arrival, row.clone());
