@@ -5,21 +5,22 @@
 
 use super::pull::Tables;
 use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
-use super::sink::partition_of;
-use super::status::{DrainEnds, QueryState, QueryStatus};
+use super::insert::insert;
+use super::plans::sources_of;
+use super::state::{Command, Inner};
+use super::status::{QueryState, QueryStatus};
+use super::supervise::{spawn, supervise};
 use super::watermarks;
 use crate::chunk::Chunk;
 use crate::error::EngineError;
 use bd_cluster::{
-    Cluster, ClusterError, CommitError, NewTopic, OffsetSpec, ReaderConfig, RecordsBuilder, TopicPartition,
-    Writer, WriterConfig,
+    Cluster, ClusterError, NewTopic, OffsetSpec, ReaderConfig, TopicPartition, WriterConfig,
 };
 use bd_schema::{Field, Row};
 use bd_sql::catalog::{Catalog, SourceDef, SourceKind};
-use bd_sql::plan::{Node, Plan, Statement};
+use bd_sql::plan::{Plan, Statement};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -27,17 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The internal topic of statements.
 pub const COMMANDS: &str = "_bd_commands";
-const ACK_WAIT: Duration = Duration::from_secs(60);
-
-/// A record of [`COMMANDS`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Command {
-    /// A statement that changes the catalog; `query` is the id of the query that it starts.
-    Statement { text: String, query: Option<String> },
-    /// End all queries that are there (and not drained yet) at these offsets, by topic and partition.
-    Drain { ends: BTreeMap<String, Vec<i64>> },
-}
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(60);
 
 /// A persistent query.
 #[derive(Clone)]
@@ -48,8 +39,8 @@ pub struct Query {
     pub sink: Arc<SourceDef>,
     /// What it does.
     pub plan: Arc<Plan>,
-    rejects_of: Vec<String>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    pub(super) rejects_of: Vec<String>,
+    pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 /// What a statement gave.
@@ -127,14 +118,6 @@ struct Shared {
     config: QueryConfig,
     inner: Mutex<Inner>,
     tables: Tables,
-}
-
-struct Inner {
-    catalog: Catalog,
-    queries: BTreeMap<u64, Query>,
-    /// The number of the next command.
-    next: u64,
-    writer: Box<dyn Writer>,
 }
 
 impl Engine {
@@ -252,7 +235,7 @@ impl Engine {
                 Ok(Outcome::Done { message: format!("Created query with ID {id}"), query: Some(id) })
             }
             Statement::InsertValues { source, values } => {
-                insert(&mut inner, &self.shared, &source, &values)?;
+                insert(inner.writer.as_mut(), self.shared.cluster.as_ref(), &source, &values)?;
                 Ok(Outcome::Done { message: String::new(), query: None })
             }
             Statement::Drop { name: None, .. } => {
@@ -493,178 +476,6 @@ impl Query {
     }
 }
 
-impl Inner {
-    fn list(&self) -> Vec<Query> {
-        self.queries.values().cloned().collect()
-    }
-
-    /// Appends a command and applies it; gives the queries that it took out.
-    fn record(&mut self, command: Command) -> Result<Vec<Query>, EngineError> {
-        let value = serde_json::to_vec(&command)
-            .map_err(|e| EngineError::Corrupt { what: COMMANDS.into(), reason: e.to_string() })?;
-        let mut records = RecordsBuilder::new();
-        let key = self.next.to_string();
-        records.push(Some(key.as_bytes()), Some(&value), now_ms(), &[]);
-        self.writer.append(&TopicPartition::new(COMMANDS, 0), records)?.wait(ACK_WAIT)?;
-        let stopped = self.apply(&command)?;
-        self.next += 1;
-        Ok(stopped)
-    }
-
-    /// What a command does to the catalog and the list of queries. The same at its first time and in a replay.
-    fn apply(&mut self, command: &Command) -> Result<Vec<Query>, EngineError> {
-        let (text, query) = match command {
-            Command::Drain { ends } => {
-                let each = ends.iter().flat_map(|(topic, ends)| {
-                    ends.iter().enumerate().map(|(p, end)| (TopicPartition::new(topic.as_str(), p as i32), *end))
-                });
-                let ends: DrainEnds = Arc::new(each.collect());
-                self.queries.values().for_each(|q| q.status.set_drain(ends.clone()));
-                return Ok(Vec::new());
-            }
-            Command::Statement { text, query } => (text, query),
-        };
-        let sql_error = |e: bd_sql::SqlError| EngineError::Sql(e.to_string());
-        let parsed = bd_sql::parse(text).map_err(sql_error)?;
-        for statement in &parsed {
-            match bd_sql::analyze(statement, &self.catalog).map_err(sql_error)? {
-                Statement::CreateSource { mut def, .. } => {
-                    def.sql.clone_from(text);
-                    self.catalog.insert(def);
-                }
-                Statement::CreateAs { mut def, plan, .. } => {
-                    def.query.clone_from(query);
-                    def.sql.clone_from(text);
-                    let sink = self.catalog.insert(def);
-                    let status = QueryStatus::new(query.clone().unwrap_or_default());
-                    let (plan, thread) = (Arc::new(plan), Arc::new(Mutex::new(None)));
-                    self.queries.insert(self.next, Query { status, sink, plan, rejects_of: Vec::new(), thread });
-                }
-                Statement::Drop { name: Some(name), .. } => {
-                    let def = self.catalog.remove(&name);
-                    return Ok(self.take_out(def.and_then(|d| d.query.clone()).as_deref()));
-                }
-                Statement::Terminate { query } => return Ok(self.take_out(Some(&query))),
-                _ => {}
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    fn take_out(&mut self, id: Option<&str>) -> Vec<Query> {
-        let Some(id) = id else { return Vec::new() };
-        let of_id = |q: &Query| q.status.id.eq_ignore_ascii_case(id);
-        let numbers: Vec<u64> = self.queries.iter().filter(|(_, q)| of_id(q)).map(|(n, _)| *n).collect();
-        let stopped: Vec<Query> = numbers.iter().filter_map(|n| self.queries.remove(n)).collect();
-        stopped.iter().for_each(|q| q.status.stop());
-        stopped
-    }
-
-    /// A new status for a query that is started again, since the old one says stop.
-    fn renew_status(&mut self, number: u64) {
-        if let Some(query) = self.queries.get_mut(&number) {
-            let status = QueryStatus::new(query.status.id.clone());
-            if let Some(ends) = query.status.drain() {
-                status.set_drain(ends);
-            }
-            query.status = status;
-        }
-    }
-
-    /// The sources whose rejects a query writes: those that no older query reads.
-    fn rejects_for(&self, number: u64) -> Vec<String> {
-        let names = |q: &Query| -> HashSet<String> {
-            let sources = sources_of(&q.plan);
-            sources.iter().filter(|s| s.query.is_none()).map(|s| s.name.to_ascii_lowercase()).collect()
-        };
-        let Some(query) = self.queries.get(&number) else { return Vec::new() };
-        let mut own = names(query);
-        for (_, older) in self.queries.range(..number) {
-            let theirs = names(older);
-            own.retain(|name| !theirs.contains(name));
-        }
-        own.into_iter().collect()
-    }
-
-    /// The queries that fill the tables that a plan looks rows up in.
-    fn producers_of(&self, plan: &Plan) -> Vec<Arc<QueryStatus>> {
-        let mut tables = Vec::new();
-        lookup_sources(plan, false, &mut tables);
-        let by_id: HashMap<&str, &Query> = self.queries.values().map(|q| (q.status.id.as_str(), q)).collect();
-        let ids = tables.iter().filter_map(|s| s.query.as_deref());
-        ids.filter_map(|id| by_id.get(id)).map(|q| q.status.clone()).collect()
-    }
-}
-
-fn supervise(context: &Arc<QueryContext>, sink: &Arc<SourceDef>) {
-    let status = &context.status;
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let started = std::time::Instant::now();
-        let ended = Task::open(context.clone(), Destination::Topic(sink.clone())).and_then(Task::run);
-        match ended {
-            Ok(Ended::Completed) => return status.set_state(QueryState::Completed),
-            Ok(Ended::Stopped) => return status.set_state(QueryState::Stopped),
-            Err(error) if may_work_later(&error) && !status.must_stop() => {
-                tracing::warn!(query = status.id, %error, "restarting from the last commit in {pause:?}");
-                status.set_state(QueryState::Starting);
-                if started.elapsed() > Duration::from_secs(30) {
-                    pause = Duration::from_millis(50);
-                }
-                status.wait_change(pause);
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            Err(error) => {
-                tracing::error!(query = status.id, %error, "stopped");
-                return status.set_state(QueryState::Error(error.to_string()));
-            }
-        }
-    }
-}
-
-fn may_work_later(error: &EngineError) -> bool {
-    matches!(
-        error,
-        EngineError::Cluster(ClusterError::Retriable { .. })
-            | EngineError::Commit(CommitError::Aborted(_) | CommitError::Retriable(_) | CommitError::Fatal(_))
-    )
-}
-
-fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
-    std::thread::Builder::new()
-        .name(name.to_string())
-        .spawn(f)
-        .map_err(|e| EngineError::Statement(format!("no thread for query {name}: {e}")))
-}
-
-fn insert(inner: &mut Inner, shared: &Shared, source: &SourceDef, values: &Row) -> Result<(), EngineError> {
-    let pick = |places: Vec<usize>| -> Row { places.into_iter().map(|i| values[i].clone()).collect() };
-    let failed = |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
-    let mut key = Vec::new();
-    let key_columns = source.key_columns();
-    if !key_columns.is_empty() {
-        super::input::key_codec(source)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
-    }
-    let codec = bd_schema::codec(&source.value_format, &source.value_schema(), bd_schema::Role::Value)
-        .map_err(|e| EngineError::Statement(e.to_string()))?;
-    let of_value = |i: &usize| source.columns[*i].place != bd_sql::catalog::ColumnPlace::Key;
-    let mut value = Vec::new();
-    codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;
-    let info = shared.cluster.topic(&source.topic)?;
-    let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
-    let key = (!key_columns.is_empty()).then_some(key);
-    let partition = partition_of(key.as_deref().unwrap_or(&value), partitions as usize);
-    let mut records = RecordsBuilder::new();
-    records.push(key.as_deref(), Some(&value), now_ms(), &[]);
-    let tp = TopicPartition::new(source.topic.as_str(), partition as i32);
-    inner.writer.append(&tp, records)?.wait(ACK_WAIT)?;
-    Ok(())
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
 fn kind_name(def: &SourceDef) -> &'static str {
     match def.kind {
         SourceKind::Stream => "Stream",
@@ -686,49 +497,3 @@ fn same_words(a: &str, b: &str) -> bool {
     words(a) == words(b)
 }
 
-/// The sources that a plan reads, in its order.
-pub(crate) fn sources_of(plan: &Plan) -> Vec<Arc<SourceDef>> {
-    let mut sources = Vec::new();
-    walk(plan, &mut |node| {
-        if let Node::StreamScan { source, .. } | Node::TableScan { source, .. } = node {
-            sources.push(source.clone());
-        }
-    });
-    sources
-}
-
-fn walk(plan: &Plan, f: &mut impl FnMut(&Node)) {
-    f(&plan.node);
-    match &plan.node {
-        Node::StreamScan { .. } | Node::TableScan { .. } => {}
-        Node::Project { input, .. }
-        | Node::Filter { input, .. }
-        | Node::Unnest { input, .. }
-        | Node::LeadLag { input, .. }
-        | Node::Aggregate { input, .. } => walk(input, f),
-        Node::IntervalJoin { left, right, .. } | Node::TableJoin { left, right, .. } => {
-            walk(left, f);
-            walk(right, f);
-        }
-    }
-}
-
-fn lookup_sources(plan: &Plan, lookup: bool, into: &mut Vec<Arc<SourceDef>>) {
-    match &plan.node {
-        Node::StreamScan { .. } => {}
-        Node::TableScan { source, .. } => into.extend(lookup.then(|| source.clone())),
-        Node::Project { input, .. }
-        | Node::Filter { input, .. }
-        | Node::Unnest { input, .. }
-        | Node::LeadLag { input, .. }
-        | Node::Aggregate { input, .. } => lookup_sources(input, lookup, into),
-        Node::IntervalJoin { left, right, .. } => {
-            lookup_sources(left, lookup, into);
-            lookup_sources(right, lookup, into);
-        }
-        Node::TableJoin { left, right, .. } => {
-            lookup_sources(left, lookup, into);
-            lookup_sources(right, true, into);
-        }
-    }
-}

@@ -1,6 +1,7 @@
 //! SHOW and DESCRIBE.
 
-use super::engine::{Outcome, Query, sources_of};
+use super::engine::{Outcome, Query};
+use super::plans::sources_of;
 use super::status::QueryState;
 use crate::error::EngineError;
 use bd_cluster::{Cluster, OffsetSpec, TopicPartition};

@@ -186,18 +186,31 @@ impl Task {
         })
     }
 
-    /// Pauses partitions that run ahead of slower ones with records to read, so that state stays bounded.
+    /// Pauses partitions that run ahead of slower ones, so that state stays bounded. Slower is one with records to read, and one
+    /// that a query still writes: it stands where its watermark stands.
     pub(super) fn balance(&mut self) -> Result<(), EngineError> {
-        let streams = || self.inputs.iter().filter(|i| i.input.source.kind == SourceKind::Stream);
-        if streams().map(|i| i.parts.len()).sum::<usize>() < 2 {
+        let mut limit = i64::MAX;
+        let mut partitions = 0;
+        for input in self.inputs.iter().filter(|i| i.input.source.kind == SourceKind::Stream) {
+            partitions += input.parts.len();
+            for part in &input.parts {
+                let (time, behind) = if input.input.source.query.is_some() {
+                    let watermark = self.adopter.peek(&part.tp);
+                    (watermark, watermark != i64::MAX)
+                } else {
+                    (part.max_time, part.position < part.end.unwrap_or(part.stable).min(part.stable))
+                };
+                if behind {
+                    limit = limit.min(time.saturating_add(MAX_AHEAD_MS));
+                }
+            }
+        }
+        if partitions < 2 {
             return Ok(());
         }
-        let unread = |part: &&Part| part.position < part.end.unwrap_or(part.stable).min(part.stable);
-        let slowest = streams().flat_map(|i| &i.parts).filter(unread).map(|p| p.max_time).min();
-        let limit = slowest.map_or(i64::MAX, |t| t.saturating_add(MAX_AHEAD_MS));
         for input in self.inputs.iter_mut().filter(|i| i.input.source.kind == SourceKind::Stream) {
             for part in &mut input.parts {
-                let pause = part.max_time > limit;
+                let pause = part.max_time > limit && input.input.source.query.is_none();
                 if pause == part.paused {
                     continue;
                 }

@@ -1,0 +1,41 @@
+//! INSERT INTO ... VALUES.
+
+use super::input::key_codec;
+use super::sink::partition_of;
+use super::state::now_ms;
+use crate::error::EngineError;
+use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer};
+use bd_schema::Row;
+use bd_sql::catalog::{ColumnPlace, SourceDef};
+use std::time::Duration;
+
+/// Writes one row, with a value for each of the source's columns.
+pub(super) fn insert(
+    writer: &mut dyn Writer,
+    cluster: &dyn Cluster,
+    source: &SourceDef,
+    values: &Row,
+) -> Result<(), EngineError> {
+    let pick = |places: Vec<usize>| -> Row { places.into_iter().map(|i| values[i].clone()).collect() };
+    let failed = |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
+    let mut key = Vec::new();
+    let key_columns = source.key_columns();
+    if !key_columns.is_empty() {
+        key_codec(source)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
+    }
+    let codec = bd_schema::codec(&source.value_format, &source.value_schema(), bd_schema::Role::Value)
+        .map_err(|e| EngineError::Statement(e.to_string()))?;
+    let of_value = |i: &usize| source.columns[*i].place != ColumnPlace::Key;
+    let mut value = Vec::new();
+    codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;
+    let info = cluster.topic(&source.topic)?;
+    let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
+    let key = (!key_columns.is_empty()).then_some(key);
+    let partition = partition_of(key.as_deref().unwrap_or(&value), partitions as usize);
+    let mut records = RecordsBuilder::new();
+    records.push(key.as_deref(), Some(&value), now_ms(), &[]);
+    let tp = TopicPartition::new(source.topic.as_str(), partition as i32);
+    writer.append(&tp, records)?.wait(Duration::from_secs(60))?;
+    Ok(())
+}
+
