@@ -1,7 +1,7 @@
 //! Reading: records to rows, dead letters, watermarks, and which partitions may run ahead.
 
 use super::split::{split_at, split_rows};
-use super::{MAX_AHEAD_MS, Part, SourceInput, Task};
+use super::{MAX_AHEAD_MS, SourceInput, Task};
 use crate::error::EngineError;
 use crate::runtime::input::Rejected;
 use crate::runtime::watermarks;
@@ -187,12 +187,12 @@ impl Task {
     }
 
     /// Pauses partitions that run ahead of slower ones, so that state stays bounded. Slower is one with records to read, and one
-    /// that a query still writes: it stands where its watermark stands.
+    /// that a query still writes: it stands where its watermark stands. A derived input never waits for itself, since its
+    /// watermark comes with its own records.
     pub(super) fn balance(&mut self) -> Result<(), EngineError> {
-        let mut limit = i64::MAX;
-        let mut partitions = 0;
-        for input in self.inputs.iter().filter(|i| i.input.source.kind == SourceKind::Stream) {
-            partitions += input.parts.len();
+        let is_stream = |input: &SourceInput| input.input.source.kind == SourceKind::Stream;
+        let mut slowest = vec![i64::MAX; self.inputs.len()];
+        for (i, input) in self.inputs.iter().enumerate().filter(|(_, input)| is_stream(input)) {
             for part in &input.parts {
                 let (time, behind) = if input.input.source.query.is_some() {
                     let watermark = self.adopter.peek(&part.tp);
@@ -201,16 +201,16 @@ impl Task {
                     (part.max_time, part.position < part.end.unwrap_or(part.stable).min(part.stable))
                 };
                 if behind {
-                    limit = limit.min(time.saturating_add(MAX_AHEAD_MS));
+                    slowest[i] = slowest[i].min(time);
                 }
             }
         }
-        if partitions < 2 {
-            return Ok(());
-        }
-        for input in self.inputs.iter_mut().filter(|i| i.input.source.kind == SourceKind::Stream) {
+        for (i, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| is_stream(input)) {
+            let derived = input.input.source.query.is_some();
+            let others = slowest.iter().enumerate().filter(|(j, _)| !derived || *j != i).map(|(_, time)| *time);
+            let limit = others.min().unwrap_or(i64::MAX).saturating_add(MAX_AHEAD_MS);
             for part in &mut input.parts {
-                let pause = part.max_time > limit && input.input.source.query.is_none();
+                let pause = part.max_time > limit;
                 if pause == part.paused {
                     continue;
                 }
