@@ -45,9 +45,12 @@ impl Admin {
             committed: consumer("read_committed")?,
             uncommitted: consumer("read_uncommitted")?,
         };
-        this.uncommitted
-            .fetch_metadata(None, CONNECT)
-            .map_err(|e| named(&format!("connect to {}", config.bootstrap), e))?;
+        // A server that is just being started refuses connections at first.
+        again_for(CONNECT, || {
+            this.client(Isolation::ReadUncommitted)
+                .fetch_metadata(None, CONNECT)
+                .map_err(|e| named(&format!("connect to {}", config.bootstrap), e))
+        })?;
         Ok(this)
     }
 
@@ -279,7 +282,11 @@ fn describe(topic: &MetadataTopic) -> Result<Option<TopicInfo>, ClusterError> {
 
 /// Asks again while the answer is that it may work later, for a bounded time.
 pub(crate) fn again<T>(ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
-    let deadline = Instant::now() + ANSWER;
+    again_for(ANSWER, ask)
+}
+
+fn again_for<T>(time: Duration, ask: impl Fn() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+    let deadline = Instant::now() + time;
     loop {
         match ask() {
             Err(ClusterError::Retriable { .. }) if Instant::now() < deadline => {
