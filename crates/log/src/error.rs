@@ -41,11 +41,7 @@ pub enum LogError {
         reason: Arc<str>,
     },
     /// Stored data is damaged where it must not be.
-    #[error(
-        "{} is damaged at byte {position} (offset {offset}): {reason}; restore the file from a copy, or open the log with \
-         CorruptionPolicy::Truncate to give up everything from that offset on",
-        file.display()
-    )]
+    #[error("{} is damaged at byte {position} (offset {offset}): {reason}; restore it from a copy", file.display())]
     Corrupt {
         /// The damaged file.
         file: PathBuf,

@@ -60,8 +60,9 @@
 //!
 //! # Reading
 //! The index gives a position at or before the offset, one pread fetches from there, and the bytes are cut at batch
-//! boundaries: no copy, no decoding, no lock held while reading. What is found is compared with what the index promised;
-//! CRCs are checked at append and at recovery, and by whoever decodes the records ([`batch::verify_crc`]).
+//! boundaries: no copy, no decoding, no lock held while reading. What is found is compared with what the index promised.
+//! CRCs are checked at append and at recovery; batches that neither happened to since the log was opened are checked when
+//! they are read, so damage to a log at rest is [`LogError::Corrupt`], too, and never served.
 //!
 //! # Recovery
 //! After a clean shutdown (the marker fits the files in every respect) nothing is scanned. Else the segments from the

@@ -32,6 +32,8 @@ pub(crate) struct Segment {
     file: Arc<dyn FsFile>,
     size: AtomicU64,
     indexes: RwLock<Indexes>,
+    /// Batches before this position were neither appended nor scanned since the log was opened: a read checks their CRC.
+    unchecked: u64,
 }
 
 impl Segment {
@@ -133,7 +135,15 @@ impl Segment {
         indexes: Indexes,
     ) -> Segment {
         let (fs, size, indexes) = (fs.clone(), AtomicU64::new(size), RwLock::new(indexes));
-        Segment { fs, dir: dir.to_path_buf(), base_offset, file, size, indexes }
+        Segment {
+            fs,
+            dir: dir.to_path_buf(),
+            base_offset,
+            file,
+            unchecked: size.load(Ordering::Relaxed),
+            size,
+            indexes,
+        }
     }
 
     /// Path of the log file.
@@ -144,6 +154,11 @@ impl Segment {
     /// The log file. (The one place that would open it on demand.)
     pub(crate) fn file(&self) -> &Arc<dyn FsFile> {
         &self.file
+    }
+
+    /// Position before which batches were not checked since the log was opened.
+    pub(crate) fn unchecked(&self) -> u64 {
+        self.unchecked
     }
 
     /// Readable bytes.

@@ -334,3 +334,29 @@ fn retention_frees_space_on_a_full_disk() {
     assert_eq!(log.start_offset(), deleted.start_offset);
     assert_eq!(offsets(&log, Isolation::HighWatermark), (deleted.start_offset..50).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_bit_flipped_while_the_log_was_closed_is_an_error_of_the_read_and_is_never_served() {
+    let fs = MemFs::new();
+    let (log, _) = open(&fs, config()).unwrap();
+    let len = plain(&[(0, "0123456789")]).len() as u64;
+    for i in 0..40 {
+        put(&log, plain(&[(i, "0123456789")]));
+    }
+    log.close().unwrap();
+    // In a sealed segment and in the last one: 12 batches fit into each.
+    flip_bit(&fs, &segment(0), 2 * len + 65).unwrap();
+    flip_bit(&fs, &segment(36), 65).unwrap();
+    let (log, recovery) = open(&fs, config()).unwrap();
+    assert!(recovery.clean);
+    for damaged in [2, 36] {
+        let read = log.read(damaged - 1, 500, Isolation::HighWatermark, true).unwrap();
+        assert_eq!(read.next_offset, damaged, "what lies before is served");
+        match log.read(damaged, 500, Isolation::HighWatermark, true) {
+            Err(LogError::Corrupt { offset, .. }) => assert_eq!(offset, damaged),
+            other => panic!("{other:?}"),
+        }
+        let behind = log.read(damaged + 1, 1, Isolation::HighWatermark, true).unwrap();
+        assert_eq!(behind.next_offset, damaged + 2, "what lies behind can be read, too");
+    }
+}

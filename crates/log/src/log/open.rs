@@ -401,6 +401,8 @@ impl Scan<'_> {
             return Ok(());
         }
         if self.config.corruption == CorruptionPolicy::Refuse {
+            let reason =
+                format!("{reason}; CorruptionPolicy::Truncate would give up everything from there on");
             return Err(LogError::Corrupt { file: file.to_path_buf(), position, offset, reason });
         }
         tracing::error!(file = %file.display(), position, offset, %reason, "giving up acknowledged records");

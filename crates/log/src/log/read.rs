@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Log;
-use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::batch::{self, BatchHeader, Batches, HEADER_BYTES};
 use crate::segment::Segment;
 use crate::{AbortedTxn, Isolation, LogError, ReadResult};
 
@@ -91,8 +91,9 @@ impl Log {
             let walk = Walk { segment: &segment, position, indexed, at_end, next_base };
             match walk.cut(&buffer, offset, max_bytes, bound, min_one)? {
                 Cut::Found { range, first, next } => {
-                    let bytes = Bytes::from(buffer).slice(range);
-                    return Ok(Some(Slice { bytes, first, next }));
+                    let at = range.start;
+                    let slice = Slice { bytes: Bytes::from(buffer).slice(range), first, next };
+                    return walk.checked(slice, at).map(Some);
                 }
                 Cut::Nothing => return Ok(None),
                 Cut::NeedBytes(more) => want = more.max(want.saturating_add(1)),
@@ -213,6 +214,27 @@ impl Walk<'_> {
             Some((start, first)) => Cut::Found { range: start..at, first, next: expected },
             None => Cut::Nothing,
         })
+    }
+
+    /// Checks the CRCs of what this process has neither written nor checked: a bit may have flipped since. Gives the batches
+    /// before a damaged one; `at` is where the slice starts in the bytes read.
+    fn checked(&self, mut slice: Slice, at: usize) -> Result<Slice, LogError> {
+        let unchecked = self.segment.unchecked().saturating_sub(self.position + at as u64);
+        for batch in Batches::new(&slice.bytes) {
+            let (range, header) = batch.map_err(|e| self.corrupt(at, slice.first, e.to_string()))?;
+            if range.start as u64 >= unchecked {
+                break;
+            }
+            if let Err(error) = batch::verify_crc(slice.bytes.get(range.clone()).unwrap_or_default()) {
+                if range.start == 0 {
+                    return Err(self.corrupt(at, header.base_offset, error.to_string()));
+                }
+                slice.next = header.base_offset;
+                slice.bytes.truncate(range.start);
+                break;
+            }
+        }
+        Ok(slice)
     }
 
     fn corrupt(&self, at: usize, offset: i64, reason: String) -> LogError {
