@@ -6,6 +6,7 @@
 //! * `time_queue`: rows by time, taken out at the watermark;
 //! * `sorted_list`, `prune`, `pairs`: the rows of one join key with zone maps, and what both joins share.
 
+mod aggregate;
 mod filter;
 mod interval_join;
 mod key_index;
@@ -84,7 +85,7 @@ pub fn build(plan: &Plan) -> Result<Box<dyn Operator>, EngineError> {
                 outer,
             )?)
         }
-        Node::Aggregate { .. } => return Err(EngineError::Unsupported("GROUP BY".into())),
+        Node::Aggregate { .. } => Box::new(aggregate::Aggregate::new(plan)?),
     })
 }
 
