@@ -13,5 +13,6 @@ pub mod error;
 pub mod expr;
 pub mod operator;
 pub mod operators;
+pub mod runtime;
 
 pub use error::EngineError;

@@ -29,6 +29,8 @@ mod node;
 mod operand;
 mod strings;
 
+#[cfg(test)]
+mod tests;
 mod time;
 
 use crate::error::EngineError;

@@ -19,6 +19,8 @@ mod prune;
 mod row_store;
 mod sorted_list;
 mod table_join;
+#[cfg(test)]
+mod tests;
 mod time_queue;
 mod unnest;
 mod upsert_map;

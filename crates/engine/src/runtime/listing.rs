@@ -35,7 +35,8 @@ pub(super) fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &d
         ),
         Show::Functions => {
             let functions = bd_sql::functions();
-            (vec!["Function Name", "Category"], functions.into_iter().map(|(n, c)| vec![n.into(), c.into()]).collect())
+            let rows = functions.iter().map(|f| vec![f.name.into(), f.kind.into(), f.signature.into()]);
+            (vec!["Function Name", "Category", "Call"], rows.collect())
         }
         Show::Properties => (vec!["Property", "Value"], vec![vec!["auto.offset.reset".into(), "earliest".into()]]),
     };
