@@ -261,6 +261,7 @@ pub enum Window {
 
 /// What an analyzed statement asks for.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Statement {
     /// `CREATE STREAM|TABLE name (columns) WITH (...)`.
     CreateSource {
