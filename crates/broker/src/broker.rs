@@ -3,7 +3,7 @@
 use crate::alarm::Alarm;
 use crate::config::BrokerConfig;
 use crate::error::BrokerError;
-use crate::group::{GroupCoordinator, GroupSettings, MemberRef, OffsetWrite, TxnWriter};
+use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnWriter};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
 use crate::store::meta::{ClusterFile, MetaStore};
@@ -161,14 +161,12 @@ impl Broker {
         &self,
         transactional_id: &str,
         producer: ProducerIdentity,
-        group: &str,
-        member: MemberRef<'_>,
-        generation: i32,
+        committer: Committer<'_>,
         writes: Vec<OffsetWrite>,
         done: impl FnOnce(Vec<Option<E>>) + Send + 'static,
     ) {
         let n = writes.len();
-        let index = match self.groups.partition_for(group) {
+        let index = match self.groups.partition_for(committer.group) {
             Ok(partition) => partition.index,
             Err(error) => return done(vec![Some(error); n]),
         };
@@ -177,7 +175,7 @@ impl Broker {
         let mut done = Some(done);
         let result = self.txns.while_open(transactional_id, producer, &place, || {
             if let Some(done) = done.take() {
-                self.groups.commit(group, member, generation, Some(writer), writes, done);
+                self.groups.commit(committer, Some(writer), writes, done);
             }
         });
         if let (Err(error), Some(done)) = (result, done) {

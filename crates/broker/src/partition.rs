@@ -2,6 +2,7 @@
 
 use crate::metrics::Counters;
 use crate::wait::{Signal, blocking};
+use bd_log::batch::BatchBuilder;
 use bd_log::{Appended, Flusher, Log, LogError};
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ pub struct Partition {
     counters: Arc<Counters>,
     waiting: Mutex<Vec<Arc<Signal>>>,
     deleted: AtomicBool,
+    numbering: Mutex<()>,
 }
 
 impl Partition {
@@ -42,6 +44,7 @@ impl Partition {
             counters,
             waiting: Mutex::new(Vec::new()),
             deleted: AtomicBool::new(false),
+            numbering: Mutex::new(()),
         }
     }
 
@@ -69,6 +72,21 @@ impl Partition {
             self.counters.appended(bytes, (appended.last_offset - appended.base_offset + 1) as u64);
         }
         Ok(appended)
+    }
+
+    /// Appends the coordinator's own records as part of a producer's transaction. The log wants every producer's batches
+    /// numbered; the coordinator writes on behalf of producers and has no numbers of theirs, so it goes on from the log's.
+    pub(crate) fn append_for(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        batch: BatchBuilder,
+    ) -> Result<Appended, LogError> {
+        let _one_at_a_time = self.numbering.lock();
+        let states = self.log.producer_states();
+        let known = states.iter().find(|p| p.producer_id == producer_id && p.epoch == epoch);
+        let sequence = known.map_or(0, |p| p.last_sequence.wrapping_add(1) & i32::MAX);
+        self.append(batch.producer(producer_id, epoch, sequence).transactional(true).build())
     }
 
     /// Appends the marker that ends a transaction here.

@@ -3,7 +3,7 @@
 use super::{Call, RequestError, off_task, text};
 use crate::broker::Broker;
 use crate::error::number;
-use crate::group::{Committed, MemberRef, OffsetWrite};
+use crate::group::{Committed, Committer, MemberRef, OffsetWrite};
 use crate::txn::ProducerIdentity;
 use crate::wait::awaited;
 use kafka_protocol::ResponseError as E;
@@ -55,7 +55,8 @@ pub(super) async fn commit(
     let writes = writes.collect();
     let (done, committed) = awaited();
     let generation = request.generation_id_or_member_epoch;
-    broker.groups().commit(&request.group_id, member, generation, None, writes, done);
+    let committer = Committer { group: &request.group_id, member, generation };
+    broker.groups().commit(committer, None, writes, done);
     let mut results = committed.await.map_err(|_| RequestError::Closing)?.into_iter();
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
@@ -91,15 +92,8 @@ pub(super) async fn txn_commit(
             MemberRef { member_id: &request.member_id, instance_id: request.group_instance_id.as_deref() };
         let producer =
             ProducerIdentity { producer_id: request.producer_id.into(), epoch: request.producer_epoch };
-        broker.txn_commit_offsets(
-            &request.transactional_id,
-            producer,
-            &request.group_id,
-            member,
-            request.generation_id,
-            writes,
-            done,
-        );
+        let committer = Committer { group: &request.group_id, member, generation: request.generation_id };
+        broker.txn_commit_offsets(&request.transactional_id, producer, committer, writes, done);
     })
     .await?;
     let mut results = committed.await.map_err(|_| RequestError::Closing)?.into_iter();

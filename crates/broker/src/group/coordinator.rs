@@ -57,6 +57,24 @@ pub struct OffsetWrite {
     pub metadata: String,
 }
 
+/// Who commits offsets: a group, and as which member of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committer<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The member; an empty id for a group without members.
+    pub member: MemberRef<'a>,
+    /// The member's generation, -1 without one.
+    pub generation: i32,
+}
+
+impl<'a> Committer<'a> {
+    /// For a group that nobody joins.
+    pub fn of_group(group: &'a str) -> Self {
+        Self { group, member: MemberRef { member_id: "", instance_id: None }, generation: -1 }
+    }
+}
+
 /// The producer whose transaction commits offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TxnWriter {
@@ -249,13 +267,12 @@ impl GroupCoordinator {
     /// transaction commits (the caller has checked that it is open).
     pub fn commit(
         self: &Arc<Self>,
-        group: &str,
-        member: MemberRef<'_>,
-        generation: i32,
+        committer: Committer<'_>,
         txn: Option<TxnWriter>,
         writes: Vec<OffsetWrite>,
         done: impl FnOnce(Vec<Option<E>>) + Send + 'static,
     ) {
+        let Committer { group, member, generation } = committer;
         let all = |n: usize, error: E| vec![Some(error); n];
         if group.is_empty() {
             return done(all(writes.len(), E::InvalidGroupId));
@@ -282,9 +299,6 @@ impl GroupCoordinator {
         }
         let now = now_ms();
         let mut batch = BatchBuilder::new();
-        if let Some(txn) = txn {
-            batch = batch.producer(txn.producer_id, txn.epoch, -1).transactional(true);
-        }
         let mut accepted: Vec<(Place, Committed)> = Vec::with_capacity(writes.len());
         for (write, _) in writes.into_iter().zip(&results).filter(|(_, r)| r.is_none()) {
             let value = Committed {
@@ -302,7 +316,11 @@ impl GroupCoordinator {
             );
             accepted.push(((write.topic, write.partition), value));
         }
-        let appended = match partition.append(batch.build()) {
+        let appended = match txn {
+            Some(txn) => partition.append_for(txn.producer_id, txn.epoch, batch),
+            None => partition.append(batch.build()),
+        };
+        let appended = match appended {
             Ok(appended) => appended,
             Err(error) => {
                 drop(locked);

@@ -10,8 +10,8 @@ mod state_tests;
 
 pub(crate) use coordinator::partition_of;
 pub use coordinator::{
-    DescribedGroup, GroupCoordinator, GroupSettings, JoinReply, ListedGroup, OffsetWrite, SyncReply,
-    TxnWriter,
+    Committer, DescribedGroup, GroupCoordinator, GroupSettings, JoinReply, ListedGroup, OffsetWrite,
+    SyncReply, TxnWriter,
 };
 pub use member::{JoinRequest, JoinResponse, JoinedMember, MemberRef, SyncRequest, SyncResponse};
 pub use offsets::Committed;
