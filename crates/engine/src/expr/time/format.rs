@@ -83,7 +83,7 @@ impl Run<'_> {
     pub(super) fn append(&mut self, ms: i64, out: &mut Vec<u8>) -> Option<()> {
         let local = ms.checked_add(self.formatter.offset_ms)?;
         let days = local.div_euclid(DAY_MS);
-        self.local.time = (local - days * DAY_MS) as u32;
+        self.local.time = local.rem_euclid(DAY_MS) as u32;
         if days != self.local.days {
             self.local.days = days;
             self.local.date = Date::from_days(days);
