@@ -1,0 +1,202 @@
+//! The power is cut at every point of a run of transactions; whatever reached the disk, the next start is right.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
+
+use bd_broker::group::{Committer, OffsetWrite};
+use bd_broker::{Broker, BrokerConfig, ProducerIdentity, ResponseError};
+use bd_log::batch::{BatchBuilder, Batches, RecordsIter};
+use bd_log::testing::{MemFs, PowerLoss};
+use bd_log::{Isolation, LogConfig};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+
+const ID: &str = "tx";
+const GROUP: &str = "group";
+const TRANSACTIONS: i32 = 6;
+
+fn config(fs: &MemFs) -> BrokerConfig {
+    BrokerConfig {
+        fs: Arc::new(fs.clone()),
+        log: LogConfig { segment_bytes: 2048, ..LogConfig::default() },
+        ..BrokerConfig::new(Path::new("/power-loss"))
+    }
+}
+
+/// What a run was told before the power was cut.
+#[derive(Debug, Default)]
+struct Told {
+    /// The transactions whose commit was acknowledged.
+    committed: Vec<i32>,
+    /// The one whose commit was asked for and not answered well.
+    unsure: Option<i32>,
+}
+
+fn offsets(broker: &Broker, producer: ProducerIdentity, next: i64) -> Result<(), ResponseError> {
+    broker.txns().add_offsets(ID, producer, GROUP)?;
+    let (sender, receiver) = mpsc::channel();
+    let write = OffsetWrite {
+        topic: "t".into(),
+        partition: 0,
+        offset: next,
+        leader_epoch: -1,
+        metadata: String::new(),
+    };
+    broker.txn_commit_offsets(ID, producer, Committer::of_group(GROUP), vec![write], move |results| {
+        let _ = sender.send(results);
+    });
+    receiver.recv().unwrap()[0].map_or(Ok(()), Err)
+}
+
+fn append(
+    broker: &Broker,
+    producer: ProducerIdentity,
+    partition: i32,
+    number: i32,
+) -> Result<(), ResponseError> {
+    let mut batch =
+        BatchBuilder::new().producer(producer.producer_id, producer.epoch, number).transactional(true);
+    batch.append(0, None, Some(number.to_string().as_bytes()), &[]);
+    let (sender, receiver) = mpsc::channel();
+    broker.produce(Some(ID), -1, vec![("t".into(), partition, Some(batch.build()))], move |results| {
+        let _ = sender.send(results);
+    });
+    receiver.recv().unwrap()[0].error.map_or(Ok(()), Err)
+}
+
+/// Runs until the end or the first failure. Even transactions commit, odd ones abort; each writes its number to both partitions
+/// and commits its number as the group's offset.
+fn run(broker: &Broker, told: &mut Told) -> Result<(), ResponseError> {
+    broker.topics().create("t", 2, Default::default()).map_err(|e| e.code())?;
+    let producer = broker.txns().init_producer(Some(ID), 60_000, None)?;
+    for number in 0..TRANSACTIONS {
+        broker.txns().add_partitions(ID, producer, vec![("t".into(), 0), ("t".into(), 1)])?;
+        append(broker, producer, 0, number)?;
+        append(broker, producer, 1, number)?;
+        offsets(broker, producer, i64::from(number))?;
+        let commit = number % 2 == 0;
+        if commit {
+            told.unsure = Some(number);
+        }
+        broker.txns().end(ID, producer, commit)?;
+        if commit {
+            told.unsure = None;
+            told.committed.push(number);
+        }
+    }
+    Ok(())
+}
+
+/// The numbers that a read_committed reader finds.
+fn read(broker: &Broker, partition: i32) -> Vec<i32> {
+    let partition = broker.topics().partition("t", partition).unwrap();
+    let mut numbers = Vec::new();
+    let mut offset = partition.log().start_offset();
+    loop {
+        let read = partition.log().read(offset, 1 << 20, Isolation::LastStable, true).unwrap();
+        if read.bytes.is_empty() {
+            return numbers;
+        }
+        for item in Batches::new(&read.bytes) {
+            let (range, header) = item.unwrap();
+            let aborted = read.aborted.iter().any(|t| {
+                t.producer_id == header.producer_id
+                    && (t.first_offset..=t.last_offset).contains(&header.base_offset)
+            });
+            if header.is_control() || aborted {
+                continue;
+            }
+            let batch = &read.bytes[range];
+            for record in RecordsIter::new(batch).unwrap() {
+                let value = &batch[record.unwrap().value.unwrap()];
+                numbers.push(std::str::from_utf8(value).unwrap().parse().unwrap());
+            }
+        }
+        offset = read.next_offset;
+    }
+}
+
+fn check(broker: &Broker, told: &Told, context: &str) {
+    if broker.topics().get("t").is_none() {
+        assert!(told.committed.is_empty(), "{context}: the topic is lost");
+        return;
+    }
+    broker.txns().init_producer(Some(ID), 60_000, None).unwrap();
+    let mut with_unsure = told.committed.clone();
+    with_unsure.extend(told.unsure);
+    let found = read(broker, 0);
+    assert!(found == told.committed || found == with_unsure, "{context}: {found:?}, but {told:?}");
+    assert_eq!(found, read(broker, 1), "{context}: a transaction is seen in part");
+    let committed = broker.groups().committed(GROUP, "t", 0, true).unwrap().map(|c| c.offset);
+    assert_eq!(
+        committed,
+        found.last().map(|n| i64::from(*n)),
+        "{context}: offsets and records differ, {told:?}"
+    );
+    for topic in broker.topics().all() {
+        for partition in topic.partitions() {
+            let log = partition.log();
+            assert!(log.open_transactions().is_empty(), "{context}: {partition:?} is held up");
+            assert_eq!(log.last_stable_offset(), log.high_watermark(), "{context}: {partition:?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_power_loss_at_any_point_transactions_are_whole_and_none_is_lost() {
+    let mut cuts = 0;
+    for cut in (0..).step_by(3) {
+        for loss in [PowerLoss::DropUnsynced, PowerLoss::Random(cut), PowerLoss::Random(cut + 100_000)] {
+            let fs = MemFs::new();
+            fs.cut_power_after(cut);
+            let mut told = Told::default();
+            let ended = match Broker::open(config(&fs)) {
+                Ok(broker) => run(&broker, &mut told).is_ok(),
+                Err(_) => false,
+            };
+            fs.power_loss(loss);
+            let context = format!("cut after {cut} changes, {loss:?}");
+            // Opened twice: what the first start repairs, the second finds in order.
+            let broker = Broker::open(config(&fs)).unwrap_or_else(|e| panic!("{context}: {e}"));
+            check(&broker, &told, &context);
+            drop(broker);
+            let broker = Broker::open(config(&fs)).unwrap_or_else(|e| panic!("{context}, second start: {e}"));
+            check(&broker, &told, &context);
+            if ended {
+                assert!(cuts > 30, "the run is too short to mean anything: {cuts} cuts");
+                return;
+            }
+        }
+        cuts += 1;
+    }
+}
+
+#[test]
+fn a_failed_fsync_is_answered_as_a_failure_and_reads_go_on() {
+    let disk = MemFs::new();
+    let faults = bd_log::testing::FaultFs::new(Arc::new(disk.clone()));
+    let mut settings = config(&disk);
+    let faults = Arc::new(faults);
+    settings.fs = faults.clone();
+    let broker = Broker::open(settings).unwrap();
+    broker.topics().create("t", 1, Default::default()).unwrap();
+    let produce = |value: &str| {
+        let mut batch = BatchBuilder::new();
+        batch.append(0, None, Some(value.as_bytes()), &[]);
+        let (sender, receiver) = mpsc::channel();
+        broker.produce(None, -1, vec![("t".into(), 0, Some(batch.build()))], move |results| {
+            let _ = sender.send(results);
+        });
+        receiver.recv().unwrap().remove(0)
+    };
+    assert_eq!(produce("0").error, None);
+    faults.fail_syncs(true);
+    assert_eq!(produce("1").error, Some(ResponseError::KafkaStorageError));
+    faults.fail_syncs(false);
+    // Nobody knows what the disk holds: no append until a restart, but what was acknowledged can be read.
+    assert_eq!(produce("2").error, Some(ResponseError::KafkaStorageError));
+    assert_eq!(read(&broker, 0), [0]);
+    drop(broker);
+    disk.power_loss(PowerLoss::DropUnsynced);
+    let broker = Broker::open(config(&disk)).unwrap();
+    assert_eq!(read(&broker, 0), [0]);
+}
