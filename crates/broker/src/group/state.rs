@@ -75,14 +75,14 @@ pub struct Group<J, S> {
     pub leader: Option<String>,
     /// The members by id, in the order in which they came.
     pub members: IndexMap<String, Member<J, S>>,
-    statics: HashMap<String, String>,
+    pub(super) statics: HashMap<String, String>,
     /// Ids that were given out and not yet used, with the time they are forgotten.
-    pending: HashMap<String, Millis>,
+    pub(super) pending: HashMap<String, Millis>,
     /// When the present rebalance goes on without those missing; in `CompletingRebalance`, when those not synced are removed.
-    rebalance_deadline: Millis,
+    pub(super) rebalance_deadline: Millis,
     /// Holds the first rebalance of an empty group open, so that members that start together join together.
     initial_delay_ms: Millis,
-    hold_until: Millis,
+    pub(super) hold_until: Millis,
 }
 
 impl<J, S> Group<J, S> {
@@ -165,91 +165,14 @@ impl<J, S> Group<J, S> {
         (!fits).then_some(E::InconsistentGroupProtocol)
     }
 
-    fn join_static(
+    pub(super) fn add(
         &mut self,
         now: Millis,
-        instance: &str,
-        request: JoinRequest,
-        reply: J,
-        new_id: impl FnOnce(&str) -> String,
-        out: &mut Effects<J, S>,
-    ) {
-        let known = self.statics.get(instance).cloned();
-        match known {
-            None if request.member_id.is_empty() => {
-                let id = new_id(instance);
-                self.add(now, id, request, reply, out);
-            }
-            None => {
-                out.push(Effect::Joined(reply, JoinResponse::failed(&request.member_id, E::UnknownMemberId)))
-            }
-            Some(old) if request.member_id.is_empty() => {
-                let id = new_id(instance);
-                self.replace_static(now, &old, id, request, reply, out);
-            }
-            Some(old) if old != request.member_id => {
-                out.push(Effect::Joined(
-                    reply,
-                    JoinResponse::failed(&request.member_id, E::FencedInstanceId),
-                ));
-            }
-            Some(_) => self.rejoin(now, request, reply, out),
-        }
-    }
-
-    /// A static member came back without its member id: it gets a new one, the old one is fenced. Without a change of what it
-    /// supports a stable group stays as it is.
-    fn replace_static(
-        &mut self,
-        now: Millis,
-        old: &str,
         id: String,
         request: JoinRequest,
         reply: J,
         out: &mut Effects<J, S>,
     ) {
-        let Some((index, _, mut member)) = self.members.shift_remove_full(old) else { return };
-        if let Some(waiting) = member.joining.take() {
-            out.push(Effect::Joined(waiting, JoinResponse::failed(old, E::FencedInstanceId)));
-        }
-        if let Some(waiting) = member.syncing.take() {
-            out.push(Effect::Synced(waiting, SyncResponse::failed(E::FencedInstanceId)));
-        }
-        let was_leader = self.leader.as_deref() == Some(old);
-        let unchanged = member.protocols == request.protocols;
-        let skips = request.knows_skip_assignment;
-        member.id = id.clone();
-        member.protocols = request.protocols;
-        member.session_timeout_ms = request.session_timeout_ms;
-        member.rebalance_timeout_ms = request.rebalance_timeout_ms;
-        member.touch(now);
-        if let Some(instance) = &member.instance_id {
-            self.statics.insert(instance.clone(), id.clone());
-        }
-        self.members.shift_insert(index, id.clone(), member);
-        if was_leader {
-            self.leader = Some(id.clone());
-        }
-        if self.state == State::Stable && unchanged {
-            out.push(Effect::Changed);
-            let mut response = self.joined(&id);
-            if was_leader && skips {
-                response.skip_assignment = true;
-            } else if was_leader {
-                // It must not assign; an older client is told that somebody else leads.
-                response.leader = old.to_owned();
-                response.members.clear();
-            }
-            out.push(Effect::Joined(reply, response));
-        } else {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.joining = Some(reply);
-            }
-            self.prepare(now, out);
-        }
-    }
-
-    fn add(&mut self, now: Millis, id: String, request: JoinRequest, reply: J, out: &mut Effects<J, S>) {
         if let Some(instance) = &request.instance_id {
             self.statics.insert(instance.clone(), id.clone());
         }
@@ -276,7 +199,7 @@ impl<J, S> Group<J, S> {
         self.prepare(now, out);
     }
 
-    fn rejoin(&mut self, now: Millis, request: JoinRequest, reply: J, out: &mut Effects<J, S>) {
+    pub(super) fn rejoin(&mut self, now: Millis, request: JoinRequest, reply: J, out: &mut Effects<J, S>) {
         let id = request.member_id;
         let is_leader = self.leader.as_deref() == Some(&id);
         let Some(member) = self.members.get_mut(&id) else { return };
@@ -305,7 +228,7 @@ impl<J, S> Group<J, S> {
     }
 
     /// Starts a rebalance, or goes on with the one that runs.
-    fn prepare(&mut self, now: Millis, out: &mut Effects<J, S>) {
+    pub(super) fn prepare(&mut self, now: Millis, out: &mut Effects<J, S>) {
         if self.state != State::PreparingRebalance {
             for member in self.members.values_mut() {
                 member.assignment = Bytes::new();
@@ -321,7 +244,7 @@ impl<J, S> Group<J, S> {
         self.complete_join_if_ready(now, out);
     }
 
-    fn complete_join_if_ready(&mut self, now: Millis, out: &mut Effects<J, S>) {
+    pub(super) fn complete_join_if_ready(&mut self, now: Millis, out: &mut Effects<J, S>) {
         if self.state != State::PreparingRebalance || now < self.hold_until {
             return;
         }
@@ -386,7 +309,7 @@ impl<J, S> Group<J, S> {
         votes.iter().find(|(_, n)| **n == most).map(|(name, _)| (*name).to_owned())
     }
 
-    fn joined(&self, id: &str) -> JoinResponse {
+    pub(super) fn joined(&self, id: &str) -> JoinResponse {
         let leader = self.leader.clone().unwrap_or_default();
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let members = if leader == id {
@@ -512,93 +435,6 @@ impl<J, S> Group<J, S> {
             State::Empty => Err(E::UnknownMemberId),
             _ => Ok(()),
         }
-    }
-
-    /// A member leaves; where only its static id is given, whoever holds it.
-    pub fn leave(&mut self, now: Millis, member: MemberRef<'_>) -> (Result<(), E>, Effects<J, S>) {
-        let mut out = Vec::new();
-        if self.state == State::Dead {
-            return (Err(E::CoordinatorNotAvailable), out);
-        }
-        if member.instance_id.is_none() && self.pending.remove(member.member_id).is_some() {
-            self.complete_join_if_ready(now, &mut out);
-            return (Ok(()), out);
-        }
-        let id = match member.instance_id {
-            Some(instance) if member.member_id.is_empty() => match self.statics.get(instance) {
-                Some(id) => id.clone(),
-                None => return (Err(E::UnknownMemberId), out),
-            },
-            _ => match self.check_member(member) {
-                Ok(()) => member.member_id.to_owned(),
-                Err(e) => return (Err(e), out),
-            },
-        };
-        self.remove(now, &id, &mut out);
-        (Ok(()), out)
-    }
-
-    fn forget(&mut self, id: &str) -> Option<Member<J, S>> {
-        let member = self.members.shift_remove(id)?;
-        if let Some(instance) = &member.instance_id {
-            self.statics.remove(instance);
-        }
-        if self.leader.as_deref() == Some(id) {
-            self.leader = None;
-        }
-        Some(member)
-    }
-
-    fn remove(&mut self, now: Millis, id: &str, out: &mut Effects<J, S>) {
-        let Some(member) = self.forget(id) else { return };
-        if let Some(reply) = member.joining {
-            out.push(Effect::Joined(reply, JoinResponse::failed(id, E::UnknownMemberId)));
-        }
-        if let Some(reply) = member.syncing {
-            out.push(Effect::Synced(reply, SyncResponse::failed(E::UnknownMemberId)));
-        }
-        match self.state {
-            State::Stable | State::CompletingRebalance => self.prepare(now, out),
-            State::PreparingRebalance => self.complete_join_if_ready(now, out),
-            State::Empty | State::Dead => {}
-        }
-    }
-
-    /// Time has passed: ends sessions, forgets unused ids, completes rebalances.
-    pub fn tick(&mut self, now: Millis) -> Effects<J, S> {
-        let mut out = Vec::new();
-        self.pending.retain(|_, until| *until > now);
-        if self.state == State::CompletingRebalance && now >= self.rebalance_deadline {
-            // Whoever did not sync in time (the leader at least) is gone.
-            let gone: Vec<String> =
-                self.members.values().filter(|m| m.syncing.is_none()).map(|m| m.id.clone()).collect();
-            for id in gone {
-                self.remove(now, &id, &mut out);
-            }
-        }
-        let expired: Vec<String> = self
-            .members
-            .values()
-            .filter(|m| !m.is_waiting() && m.deadline <= now)
-            .map(|m| m.id.clone())
-            .collect();
-        for id in expired {
-            self.remove(now, &id, &mut out);
-        }
-        self.complete_join_if_ready(now, &mut out);
-        out
-    }
-
-    /// When, after `now`, [`Group::tick`] has something to do next; `None` for never.
-    pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        let sessions = self.members.values().filter(|m| !m.is_waiting()).map(|m| m.deadline);
-        let rebalance = match self.state {
-            State::PreparingRebalance | State::CompletingRebalance => Some(self.rebalance_deadline),
-            _ => None,
-        };
-        let hold =
-            (self.state == State::PreparingRebalance && self.hold_until > now).then_some(self.hold_until);
-        sessions.chain(rebalance).chain(hold).chain(self.pending.values().copied()).min()
     }
 
     /// Whether these offsets may be committed (KIP-447 for transactional ones).
