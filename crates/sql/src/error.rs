@@ -135,7 +135,11 @@ pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str>
     let best =
         candidates.iter().map(|c| (distance(&lower, &c.to_lowercase()), *c)).min_by_key(|(d, _)| *d)?;
     let limit = (name.chars().count().max(3) / 3).max(1) + 1;
-    (best.0 <= limit).then_some(best.1)
+    if best.0 <= limit {
+        return Some(best.1);
+    }
+    let begins = |c: &&&str| lower.chars().count() >= 3 && c.to_lowercase().starts_with(&lower);
+    candidates.iter().find(begins).copied()
 }
 
 /// Edit distance with transpositions of neighbours (optimal string alignment).
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(nearest("chanel_id", &["user_id", "channel_id"]), Some("channel_id"));
         assert_eq!(nearest("UESR", &["user", "use"]), Some("user"));
         assert_eq!(nearest("completely", &["other"]), None);
+        assert_eq!(nearest("end", &["start_ts", "end_ts"]), Some("end_ts"));
     }
 
     #[test]

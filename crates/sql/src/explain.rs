@@ -45,6 +45,7 @@ fn facts(plan: &Plan) -> String {
             format!(" | time {}, lag {lag}", plan.columns[time].name)
         }
         (ChangelogMode::Append, None) => String::new(),
+        (ChangelogMode::Upsert { key }, _) if key.is_empty() => String::new(),
         (ChangelogMode::Upsert { key }, _) => {
             let names: Vec<&str> = key.iter().map(|k| plan.columns[*k].name.as_str()).collect();
             format!(" | key {}", names.join(", "))

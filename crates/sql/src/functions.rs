@@ -189,13 +189,24 @@ pub fn functions() -> Vec<FunctionInfo> {
     all
 }
 
+fn signature(name: &str) -> Option<&'static Signature> {
+    SIGNATURES.iter().find(|s| s.name.eq_ignore_ascii_case(name))
+}
+
+/// Refuses a name that is no scalar function's.
+pub(crate) fn check_name(name: &str, span: Span) -> Res<()> {
+    if signature(name).is_some() {
+        return Ok(());
+    }
+    let known = functions();
+    let hint = nearest_hint("functions", name, known.iter().map(|f| f.name));
+    fail(span, format!("there is no function {name}"), hint)
+}
+
 /// The call of a scalar function.
 pub(crate) fn scalar(name: &str, span: Span, args: Vec<(Expr, Span)>) -> Res<Expr> {
-    let Some(sig) = SIGNATURES.iter().find(|s| s.name.eq_ignore_ascii_case(name)) else {
-        let at = Span::new(span.start, span.start + name.len());
-        let known = functions();
-        let hint = nearest_hint("functions", name, known.iter().map(|f| f.name));
-        return fail(at, format!("there is no function {name}"), hint);
+    let Some(sig) = signature(name) else {
+        return fail(span, format!("there is no function {name}"), "SHOW FUNCTIONS lists them all");
     };
     if args.len() < sig.least || (!sig.more && args.len() > sig.args.len()) {
         let message = format!("{} does not take {} argument(s)", sig.name, args.len());

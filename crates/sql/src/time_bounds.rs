@@ -112,7 +112,10 @@ pub(crate) fn of_column(plan: &Plan, column: usize) -> Option<Bound> {
         Node::Project { input, exprs } => {
             let time = plan.time?;
             let mut bound = of_expr(&exprs[column], input)?;
-            let passed_on = of_expr(&exprs[time], input).is_some_and(|b| b.exact);
+            let passed_on = match exprs[time].kind {
+                ExprKind::Column(c) if input.time == Some(c) => true,
+                _ => of_expr(&exprs[time], input).is_some_and(|b| b.exact),
+            };
             if !passed_on {
                 // The event time is another one from here on.
                 bound.exact = exprs[column] == exprs[time];

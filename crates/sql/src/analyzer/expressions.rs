@@ -3,13 +3,13 @@
 use super::aggregates::Grouping;
 use super::names::Rel;
 use super::types::{
-    arithmetic, big_int, boolean, call, cast, castable, is_null, is_null_test, mismatch, negate, not, unify,
-    unify_all,
+    arithmetic, big_int, boolean, call, cast, castable, children, is_null, is_null_test, mismatch, negate,
+    not, unify, unify_all,
 };
 use crate::ast::{self, BinaryOp as Op};
 use crate::error::{Fault, Res, Span, fail, nearest_hint};
 use crate::expr::{BinaryOp, Expr, ExprKind, Function};
-use crate::functions::{is_ordered, scalar};
+use crate::functions::{check_name, is_ordered, scalar};
 use crate::parser::unit_ms;
 use bd_schema::{DataType, Field, Value};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl<'a> Scope<'a> {
             }
             ast::ExprKind::InList { value, list, negated } => self.in_list(e.span, value, list, *negated),
             ast::ExprKind::Between { value, low, high, negated } => {
-                let value_expr = self.expr(value)?;
+                let value_expr = twice(value.span, self.expr(value)?)?;
                 let span = value.span;
                 let least = self.compare(span, BinaryOp::GreaterEq, value_expr.clone(), self.expr(low)?)?;
                 let most = self.compare(span, BinaryOp::LessEq, value_expr, self.expr(high)?)?;
@@ -164,7 +164,7 @@ impl<'a> Scope<'a> {
         while let Some(e) = stack.pop() {
             match &e.kind {
                 ast::ExprKind::Binary(Op::Concat, l, r) => stack.extend([r.as_ref(), l.as_ref()]),
-                _ => parts.push(self.text(e, "||")?),
+                _ => parts.push(twice(e.span, self.text(e, "||")?)?),
             }
         }
         let nullable = parts.iter().filter(|p| !matches!(&p.kind, ExprKind::Literal(v) if *v != Value::Null));
@@ -234,7 +234,7 @@ impl<'a> Scope<'a> {
         branches: &[(ast::Expr, ast::Expr)],
         otherwise: Option<&ast::Expr>,
     ) -> Res<Expr> {
-        let operand = operand.map(|o| self.expr(o)).transpose()?;
+        let operand = operand.map(|o| twice(o.span, self.expr(o)?)).transpose()?;
         let (mut conditions, mut results) = (Vec::new(), Vec::new());
         for (when, then) in branches {
             conditions.push(match &operand {
@@ -330,6 +330,7 @@ impl<'a> Scope<'a> {
                 "write SELECT AS_VALUE(key column) to have the key in the value too",
             ),
             _ => {
+                check_name(&c.name.name, c.name.span)?;
                 let args = c.args.iter().map(|a| Ok((self.expr(a)?, a.span))).collect::<Res<Vec<_>>>()?;
                 scalar(&c.name.name, span, args)
             }
@@ -361,6 +362,23 @@ impl<'a> Scope<'a> {
         }
         Ok(call(Function::TimestampAdd, vec![ms, at], DataType::Timestamp))
     }
+}
+
+/// An expression that is written once and computed more than once, unless that makes it grow without measure.
+fn twice(span: Span, expr: Expr) -> Res<Expr> {
+    let (mut stack, mut size) = (vec![&expr], 0);
+    while let Some(e) = stack.pop() {
+        size += 1;
+        if size > 500 {
+            return fail(
+                span,
+                "this expression is too large here",
+                "compute it in a sub-query, and name it there",
+            );
+        }
+        stack.extend(children(e));
+    }
+    Ok(expr)
 }
 
 fn negate_if(negated: bool, expr: Expr) -> Expr {

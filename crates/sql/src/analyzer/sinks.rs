@@ -38,12 +38,19 @@ pub(crate) fn create_as(
     if create.kind == SourceKind::Table {
         properties.of_table()?;
     }
-    if let Some((_, span)) = properties.lateness_ms {
-        return fail(
-            span,
-            "a stream made by a query has no lateness: its rows are never late",
-            "set lateness at the sources that the query reads",
-        );
+    let of_sources = [
+        ("lateness", properties.lateness_ms.map(|p| p.1)),
+        ("late_topic", properties.late_topic.as_ref().map(|p| p.1)),
+        ("idle_timeout", properties.idle_timeout_ms.map(|p| p.1)),
+    ];
+    for (name, span) in of_sources {
+        if let Some(span) = span {
+            return fail(
+                span,
+                format!("{name} is for streams that no query writes: a query's rows are never late"),
+                format!("set {name} at the sources that the query reads"),
+            );
+        }
     }
     for item in &query.items {
         check_column_name(&item.name, item.span)?;
