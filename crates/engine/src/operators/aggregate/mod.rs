@@ -192,7 +192,6 @@ impl Aggregate {
                 let Some(before) = start.checked_sub(advance) else { break };
                 start = before;
             }
-            self.slots.release_group(*group);
         }
         self.enqueue(&new);
         (slots, rows)
@@ -222,7 +221,6 @@ impl Aggregate {
             let Some(into) = found.iter().copied().max_by_key(|s| self.slots.get(*s).rows) else {
                 if self.closed(time) {
                     self.dropped += 1;
-                    self.slots.release_group(*group);
                     continue;
                 }
                 let slot = self.slots.add(*group, time, time);
@@ -335,6 +333,10 @@ impl Operator for Aggregate {
             }
         };
         self.update(&slots, &rows, deletes.as_deref(), &args)?;
+        // Groups of rows that no window took; only now, as a later row of the chunk may have made a window.
+        for group in groups {
+            self.slots.release_group(group);
+        }
         self.arrival += chunk.len as u64;
         // Without snapshots the list must not outgrow the slots.
         if self.unsaved.len() > 2 * self.slots.len() + 1024 {

@@ -9,7 +9,7 @@
 use crate::chunk::{Chunk, Op};
 use crate::operator::{Operator, Output, StateWriter};
 use crate::operators::build;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray, cast::AsArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use bd_schema::{DataType, Field};
 use bd_sql::catalog::{SourceDef, SourceKind};
@@ -271,9 +271,4 @@ pub(crate) fn col(columns: &[Field], place: usize) -> Expr {
 /// A comparison or AND.
 pub(crate) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
     Expr::binary(op, left, right, DataType::Boolean)
-}
-
-/// The values of a VARCHAR column.
-pub(crate) fn strings(array: &ArrayRef) -> Vec<Option<&str>> {
-    array.as_string::<i32>().iter().collect()
 }
