@@ -1,2 +1,47 @@
-//! The bd binary.
-fn main() {}
+//! `bd`: the whole pipeline in one program. This crate assembles the roles, reads the pipeline file and is the command line; all
+//! that a role does is in its own crate.
+//!
+//! ```text
+//!  cli ─▶ commands ─┬─ up, run ─▶ config (one YAML file) ─▶ roles ─┬─ cluster: bd-broker, or a Kafka cluster
+//!                   │                                              └─ engine: bd-engine, served by rest (port 8088)
+//!                   ├─ topics, produce, consume ─▶ any cluster, over the Kafka protocol
+//!                   └─ sql ─▶ any server that speaks ksqlDB's REST
+//! ```
+
+mod cli;
+mod commands;
+mod config;
+mod rest;
+mod roles;
+mod table;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_logging();
+    match commands::run(cli.command) {
+        Ok(code) => code,
+        // The reader of our output has enough, as in `bd consume ... | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Warnings and errors go to stderr; `BD_LOG=info` (or any filter of tracing's, such as `bd_broker=debug`) shows more.
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,215 @@
+//! The one table of keys: parsing, `--set`, environment, the JSON Schema and `bd config --docs` all read it.
+
+/// What a key's value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number within these bounds.
+    Integer(u64, u64),
+    /// A list of files.
+    Files,
+    /// A mapping of names to texts.
+    Properties,
+    /// The topics to be created.
+    Topics,
+}
+
+/// A key of the pipeline file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// Its full name: what stands before the last group's dot is where it is written in the file.
+    pub(crate) path: &'static str,
+    /// Its value.
+    pub(crate) kind: Kind,
+    /// What holds where it is not set; empty: nothing, as the documentation says.
+    pub(crate) default: &'static str,
+    /// What it does, one line.
+    pub(crate) doc: &'static str,
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
+}
+
+/// Mappings of the file that only hold other keys.
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("roles", "Where each role is: `embedded`, or the keys of the real one"),
+    ("roles.cluster", "A Kafka cluster in place of the embedded log"),
+    ("engine", "How streaming SQL runs"),
+];
+
+/// All keys.
+pub(crate) const KEYS: &[Key] = &[
+    key(
+        "roles.cluster",
+        Kind::Choice(&["embedded"]),
+        "embedded",
+        "The log: `embedded`, or the keys of a Kafka cluster",
+    ),
+    key(
+        "roles.cluster.bootstrap",
+        Kind::Text,
+        "",
+        "host:port of a Kafka cluster, several separated by commas; takes the place of the embedded log",
+    ),
+    key(
+        "roles.cluster.properties",
+        Kind::Properties,
+        "{}",
+        "librdkafka's properties for that cluster, such as security.protocol",
+    ),
+    key("roles.engine", Kind::Choice(&["embedded"]), "embedded", "What runs streaming SQL"),
+    key("data", Kind::Text, "./data", "Where embedded roles keep their data; relative to the current folder"),
+    key(
+        "listeners",
+        Kind::Text,
+        "127.0.0.1:9092",
+        "host:port on which the embedded log speaks the Kafka protocol; port 0 takes any free one",
+    ),
+    key(
+        "advertised.listeners",
+        Kind::Text,
+        "",
+        "host:port that Kafka clients are told to connect to; by default the listener's own",
+    ),
+    key(
+        "auto.create.topics.enable",
+        Kind::Boolean,
+        "true",
+        "Whether Kafka clients create topics by asking for them",
+    ),
+    key(
+        "num.partitions",
+        Kind::Integer(1, 10_000),
+        "1",
+        "Partitions of topics that are created without a number",
+    ),
+    key(
+        "topics",
+        Kind::Topics,
+        "{}",
+        "Topics by name, created where absent: `partitions` and Kafka's topic configs",
+    ),
+    key(
+        "sql",
+        Kind::Files,
+        "[]",
+        "SQL files, applied in order at every start; relative to the pipeline file",
+    ),
+    key(
+        "engine.listener",
+        Kind::Text,
+        "127.0.0.1:8088",
+        "host:port of streaming SQL's REST interface; port 0 takes any free one",
+    ),
+    key(
+        "engine.commit.interval.ms",
+        Kind::Integer(1, 3_600_000),
+        "100",
+        "The time between barriers: how long results take to become visible",
+    ),
+    key(
+        "engine.batch.rows",
+        Kind::Integer(1, 1 << 31),
+        "",
+        "Cut what is read into batches of so many rows; by default as much as a read gives",
+    ),
+    key(
+        "engine.poll.bytes",
+        Kind::Integer(1, 1 << 30),
+        "1048576",
+        "At most about so many bytes of a partition are read at once",
+    ),
+];
+
+/// The key of that name.
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|k| k.path == path)
+}
+
+/// Whether it is a mapping of other keys.
+pub(crate) fn is_group(path: &str) -> bool {
+    GROUPS.iter().any(|(g, _)| *g == path)
+}
+
+/// The keys and groups directly in a group (`""`: at the top), without the group's name.
+pub(crate) fn members(group: &str) -> Vec<&'static str> {
+    let mut members: Vec<&'static str> = Vec::new();
+    for path in KEYS.iter().map(|k| k.path).chain(GROUPS.iter().map(|(g, _)| *g)) {
+        if group_of(path) == group && !members.contains(&path) {
+            members.push(path);
+        }
+    }
+    let skip = if group.is_empty() { 0 } else { group.len() + 1 };
+    members.iter().map(|path| &path[skip..]).collect()
+}
+
+/// The innermost group that a key stands in.
+pub(crate) fn group_of(path: &str) -> &'static str {
+    let holds = |g: &str| path.strip_prefix(g).is_some_and(|rest| rest.starts_with('.'));
+    GROUPS.iter().map(|(g, _)| *g).filter(|g| holds(g)).max_by_key(|g| g.len()).unwrap_or("")
+}
+
+/// The environment variable of a key.
+pub(crate) fn variable(path: &str) -> String {
+    format!("BD_{}", path.to_ascii_uppercase().replace(['.', '-'], "_"))
+}
+
+/// The name nearest to a wrong one, if it may be a slip of it.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_ascii_lowercase();
+    let best = candidates
+        .into_iter()
+        .map(|c| (distance(&lower, &c.to_ascii_lowercase()), c))
+        .min_by_key(|(d, _)| *d)?;
+    let limit = (name.chars().count() / 3).max(2);
+    (best.0 <= limit).then_some(best.1)
+}
+
+/// Edit distance with transpositions of neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(128).collect(), b.chars().take(128).collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let differs = usize::from(a[i - 1] != b[j - 1]);
+            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + differs);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_a_group_that_exists_and_has_a_word_of_documentation() {
+        for key in KEYS {
+            assert!(!key.doc.is_empty(), "{}", key.path);
+            assert!(KEYS.iter().filter(|k| k.path == key.path).count() == 1, "{} twice", key.path);
+        }
+        assert_eq!(members("roles"), ["cluster", "engine"]);
+        assert_eq!(members("roles.cluster"), ["bootstrap", "properties"]);
+        assert!(members("").contains(&"engine") && members("").contains(&"advertised.listeners"));
+    }
+
+    #[test]
+    fn the_nearest_key_is_a_slip_away() {
+        let all = || KEYS.iter().map(|k| k.path);
+        assert_eq!(nearest("lisners", all()), Some("listeners"));
+        assert_eq!(nearest("engine.comit.interval.ms", all()), Some("engine.commit.interval.ms"));
+        assert_eq!(nearest("zzzzzz", all()), None);
+    }
+}

@@ -1,0 +1,131 @@
+use super::settings::{Origin, Settings};
+use super::*;
+
+fn parse(yaml: &str) -> Result<Config> {
+    let mut settings = Settings::default();
+    settings.read_yaml(yaml, Origin::File("p/pipe.yaml".into()))?;
+    Config::from_settings(&settings)
+}
+
+#[test]
+fn an_empty_file_gives_the_documented_defaults() {
+    let config = parse("").unwrap();
+    assert_eq!(config, parse("roles: {cluster: embedded}\ntopics:\n").unwrap());
+    assert_eq!(config.cluster, ClusterRole::Embedded);
+    assert_eq!(config.listener.to_string(), "127.0.0.1:9092");
+    assert_eq!(config.engine.listener.to_string(), "127.0.0.1:8088");
+    assert_eq!(config.data, Path::new("./data"));
+    assert_eq!(config.engine.commit_interval, Duration::from_millis(100));
+    assert_eq!((config.engine.batch_rows, config.engine.poll_bytes), (None, 1 << 20));
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = parse(
+        "roles:\n  cluster: {bootstrap: 'kafka-0:9092', properties: {security.protocol: SSL, linger.ms: 5}}\n  engine: embedded\n\
+         advertised.listeners: PLAINTEXT://example.org:9092\n\
+         topics:\n  tv.tv.users: {partitions: 4, cleanup.policy: compact}\n  plain:\n\
+         sql: [a.sql, sub/b.sql]\nengine: {commit.interval.ms: 7, batch.rows: 3}\n",
+    )
+    .unwrap();
+    let ClusterRole::Kafka { bootstrap, properties } = config.cluster else { panic!("embedded") };
+    assert_eq!(bootstrap, "kafka-0:9092");
+    assert_eq!(properties["linger.ms"], "5");
+    assert_eq!(config.advertised.unwrap().to_string(), "example.org:9092");
+    assert_eq!(config.topics[0].partitions, Some(4));
+    assert_eq!(config.topics[0].configs["cleanup.policy"], "compact");
+    assert_eq!((config.topics[1].name.as_str(), config.topics[1].partitions), ("plain", None));
+    assert_eq!(config.sql, [Path::new("p/a.sql"), Path::new("p/sub/b.sql")]);
+    assert_eq!(config.engine.batch_rows, Some(3));
+}
+
+#[test]
+fn errors_say_what_is_wrong_where_and_what_is_nearest() {
+    for (yaml, expected) in [
+        ("listner: x", "p/pipe.yaml: unknown key listner: did you mean listeners?"),
+        (
+            "engine: {comit.interval.ms: 5}",
+            "unknown key engine.comit.interval.ms: did you mean engine.commit.interval.ms?",
+        ),
+        ("roles: {search: embedded}", "unknown key roles.search. The keys of roles: cluster, engine"),
+        ("roles: {cluster: {bootstap: x}}", "did you mean roles.cluster.bootstrap?"),
+        ("frobnicate: 1", "unknown key frobnicate. The keys: "),
+        ("engine: 5", "engine is a mapping of keys: listener, commit.interval.ms, batch.rows, poll.bytes"),
+        (
+            "engine: {commit.interval.ms: soon}",
+            "engine.commit.interval.ms: expected a whole number from 1 to 3600000, not soon",
+        ),
+        ("engine: {batch.rows: 0}", "expected a whole number from 1 to"),
+        ("roles: {cluster: remote}", "expected embedded, or a mapping of bootstrap, properties, not remote"),
+        ("roles: {cluster: {properties: {a: b}}}", "roles.cluster.bootstrap is not"),
+        ("listeners: SSL://:9092", "protocol SSL is not supported, only PLAINTEXT"),
+        ("listeners: nowhere", "nowhere: expected host:port"),
+        ("listeners: a:99999", "99999 is not a port"),
+        ("sql: a.sql", "expected a list of files, such as [a.sql, b.sql], not a.sql"),
+        ("topics: {a: {partitions: 0}}", "topic a: partitions: expected a whole number from 1"),
+        ("topics: [a]", "expected a mapping, such as"),
+        ("engine: {batch.rows: 1}\nengine.batch.rows: 2", "engine.batch.rows is set twice"),
+        ("- a", "expected a mapping of keys"),
+        ("a: [", "p/pipe.yaml is not YAML"),
+    ] {
+        let error = format!("{:#}", parse(yaml).expect_err(yaml));
+        assert!(error.contains(expected), "{yaml}\n  gives    {error}\n  expected {expected}");
+    }
+}
+
+#[test]
+fn set_wins_over_environment_wins_over_file() {
+    let mut settings = Settings::default();
+    settings.read_yaml("data: file\nlisteners: a:1\nnum.partitions: 2", Origin::File("f".into())).unwrap();
+    let variables = [("BD_DATA", "environment"), ("BD_LISTENERS", "b:2"), ("BD_SERVICE_HOST", "10.0.0.1")];
+    settings.read_environment(variables.map(|(k, v)| (k.to_string(), v.to_string()))).unwrap();
+    settings.set("data=option").unwrap();
+    let config = Config::from_settings(&settings).unwrap();
+    assert_eq!(config.data, Path::new("option"));
+    assert_eq!(config.listener.to_string(), "b:2");
+    assert_eq!(config.num_partitions, 2);
+}
+
+#[test]
+fn set_reaches_every_key_and_single_entries_of_mappings() {
+    let mut settings = Settings::default();
+    for assignment in [
+        "roles.cluster.bootstrap=k:9092",
+        "roles.cluster.properties.security.protocol=SSL",
+        "roles.cluster.properties.linger.ms=5",
+        "topics={a: {partitions: 3}}",
+        "topics={b: {}}",
+        "sql=[x.sql, y.sql]",
+    ] {
+        settings.set(assignment).unwrap();
+    }
+    let config = Config::from_settings(&settings).unwrap();
+    let ClusterRole::Kafka { properties, .. } = &config.cluster else { panic!("embedded") };
+    assert_eq!(properties.len(), 2);
+    assert_eq!(config.topics.len(), 2);
+    assert_eq!(config.sql.len(), 2);
+    settings.set("roles.cluster=embedded").unwrap();
+    assert_eq!(Config::from_settings(&settings).unwrap().cluster, ClusterRole::Embedded);
+    for (wrong, expected) in [
+        ("data", "expected KEY=VALUE"),
+        ("daat=x", "did you mean data?"),
+        ("topics.a.partitions=3", "set topics as a mapping"),
+    ] {
+        let error = format!("{:#}", settings.set(wrong).unwrap_err());
+        assert!(error.contains(expected), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_schema_knows_every_key() {
+    let schema = schema::schema();
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["properties"]["engine"]["properties"]["commit.interval.ms"]["default"], 100);
+    assert_eq!(schema["properties"]["roles"]["properties"]["cluster"]["oneOf"][0]["enum"][0], "embedded");
+    let text = schema.to_string();
+    let documentation = schema::documentation();
+    for key in keys::KEYS {
+        assert!(text.contains(key.doc), "{}", key.path);
+        assert!(documentation.contains(key.path));
+    }
+}

@@ -1,0 +1,111 @@
+//! `GET /metrics`: Prometheus' text format 0.0.4.
+
+use super::Service;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bd_broker::CountersSnapshot;
+use bd_engine::runtime::engine::Query;
+use bd_engine::runtime::status::QueryState;
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The handler.
+pub(super) async fn get(State(service): State<Service>) -> Response {
+    let mut page = Page::default();
+    queries(&mut page, &service.0.engine.queries());
+    if let Some(broker) = &service.0.broker {
+        counters(&mut page, &broker.counters().snapshot());
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family<V: Display>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (String, V)>,
+    ) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(self.text, "{name}{labels} {value}");
+        }
+    }
+}
+
+fn label(name: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("{{{name}=\"{value}\"}}")
+}
+
+fn queries(page: &mut Page, queries: &[Query]) {
+    type Read = fn(&Query) -> u64;
+    let counters: [(&str, &str, Read); 7] = [
+        ("bd_query_records_in_total", "Records read", |q| q.status.metrics.records_in.load(Relaxed)),
+        ("bd_query_rows_out_total", "Rows that came out of the plan", |q| {
+            q.status.metrics.rows_out.load(Relaxed)
+        }),
+        ("bd_query_late_rows_total", "Rows behind their stream's bound", |q| {
+            q.status.metrics.late_rows.load(Relaxed)
+        }),
+        ("bd_query_dead_letters_total", "Records that became no row", |q| {
+            q.status.metrics.dead_letters.load(Relaxed)
+        }),
+        ("bd_query_dropped_rows_total", "Rows dropped by a bound of the query", |q| q.status.stats().dropped),
+        ("bd_query_processing_errors_total", "Expressions that failed and gave NULL", |q| {
+            q.status.stats().processing_errors
+        }),
+        ("bd_query_commits_total", "Barriers committed", |q| q.status.metrics.commits.load(Relaxed)),
+    ];
+    let of = |q: &Query| label("query", &q.status.id);
+    for (name, help, read) in counters {
+        page.family(name, "counter", help, queries.iter().map(|q| (of(q), read(q))));
+    }
+    let watermarks = queries.iter().map(|q| (of(q), q.status.metrics.watermark.load(Relaxed)));
+    // Before the first one, and behind the end of a drained query, there is no time to show.
+    let watermarks = watermarks.filter(|(_, w)| *w != i64::MIN && *w != i64::MAX);
+    let seconds = watermarks.map(|(label, ms)| (label, ms as f64 / 1000.0));
+    page.family(
+        "bd_query_watermark_seconds",
+        "gauge",
+        "The output's watermark, event time since epoch",
+        seconds,
+    );
+    let rows = queries.iter().map(|q| (of(q), q.status.stats().state_rows));
+    page.family("bd_query_state_rows", "gauge", "Rows held in state", rows);
+    let bytes = queries.iter().map(|q| (of(q), q.status.stats().state_bytes));
+    page.family("bd_query_state_bytes", "gauge", "About how much memory the state takes", bytes);
+    let failed = queries.iter().map(|q| (of(q), u8::from(matches!(q.status.state(), QueryState::Error(_)))));
+    page.family("bd_query_failed", "gauge", "1 where the query is in ERROR", failed);
+}
+
+fn counters(page: &mut Page, counters: &CountersSnapshot) {
+    let none = String::new;
+    let mut one =
+        |name: &str, kind: &str, help: &str, value: u64| page.family(name, kind, help, [(none(), value)]);
+    one(
+        "bd_broker_messages_in_total",
+        "counter",
+        "Records appended, those of internal topics too",
+        counters.messages_in,
+    );
+    one("bd_broker_bytes_in_total", "counter", "Bytes of record batches appended", counters.bytes_in);
+    one("bd_broker_bytes_out_total", "counter", "Bytes of record batches read", counters.bytes_out);
+    one(
+        "bd_broker_flush_requests_total",
+        "counter",
+        "Appends that waited for an fsync",
+        counters.flush_requests,
+    );
+    one("bd_broker_connections", "gauge", "Connections that are open", counters.connections);
+    let requests = counters.requests.iter().map(|(api, n)| (label("api", &format!("{api:?}")), *n));
+    page.family("bd_broker_requests_total", "counter", "Requests by API", requests);
+}
