@@ -38,9 +38,11 @@ pub struct Plan {
     pub columns: Vec<Field>,
     /// The place of the event-time column (BIGINT ms): always there for streams, `None` for tables.
     pub time: Option<usize>,
-    /// See the module's documentation; 0 for tables.
+    /// See the module's documentation; 0 for tables. `i64::MAX` inside a plan where rows wait for LEAD without a bound (a time
+    /// that is taken from LEAD is bounded again above it); never that of a query, nor of an input of an interval join or a window.
     pub lag_ms: i64,
-    /// How rows relate.
+    /// How rows relate. Behind UNNEST and LEAD over a table the key is still that of the record that rows are made of; the key of
+    /// a sink's last node is the sink's; that of a SELECT alone is empty where its items do not hold the key.
     pub mode: ChangelogMode,
 }
 
@@ -321,7 +323,8 @@ pub enum Statement {
         /// The id of a running query.
         query: Option<String>,
     },
-    /// `SELECT ... EMIT CHANGES`: rows as they come, until the limit or the client ends it.
+    /// `SELECT ... EMIT CHANGES`: rows as they come, until the limit or the client ends it. The plan's columns are the items; a
+    /// stream's ROWTIME follows as the last column where no item is it.
     Push {
         /// What to run.
         plan: Plan,

@@ -203,6 +203,16 @@ fn queries_say_what_they_lack() {
             "needs an equality",
             "ON",
         ),
+        (
+            "SELECT a.ad_id FROM sessions s JOIN ads a WITHIN 1 HOUR ON s.user_id > a.ad_id EMIT CHANGES",
+            "needs an equality",
+            "ON",
+        ),
+        (
+            "SELECT COUNT(*) AS n FROM actions GROUP BY 1 EMIT CHANGES",
+            "GROUP BY a constant",
+            "name the columns",
+        ),
         ("SELECT COUNT(*) FROM actions EMIT CHANGES", "an aggregate needs GROUP BY", "GROUP BY"),
         (
             "SELECT user_id, action, COUNT(*) AS n FROM actions GROUP BY user_id EMIT CHANGES",

@@ -219,6 +219,21 @@ fn a_key_that_is_computed_is_projected_below_its_join() {
 }
 
 #[test]
+fn filters_move_below_joins_to_the_side_that_decides() {
+    check(&[(
+        "SELECT d.name AS n FROM ads a LEFT JOIN device_locations d WITHIN 1 HOUR ON a.channel_id = d.id \
+         WHERE a.ad_id > 3 AND d.dt IS NULL EMIT CHANGES",
+        "
+        Project name AS n, ROWTIME | time ROWTIME, lag 1 h
+          Filter dt IS NULL
+            IntervalJoin LEFT WITHIN (1 h, 1 h) ON left.channel_id = right.id | time ROWTIME, lag 1 h
+              Filter ad_id > 3
+                StreamScan ads [ad_id, channel_id] | time ROWTIME, lag 0 ms
+              StreamScan device_locations [id, name, dt] | time ROWTIME, lag 0 ms",
+    )]);
+}
+
+#[test]
 fn groups_windows_and_having_become_nodes() {
     check(&[(
         "SELECT user_id % 2 AS odd, COUNT(*) + 1 AS n, WINDOWSTART AS ws FROM actions \

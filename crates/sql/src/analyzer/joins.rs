@@ -38,6 +38,7 @@ pub(crate) fn join(
                 check_bounded(&side.plan, span)?;
             }
             let Parts { left, right, keys, condition } = parts(left, right, on)?;
+            check_keys(&keys, on)?;
             let (mut names, rowtimes) = names_of(&left, &right, false);
             names.push(Name { qualifier: None, name: build::ROWTIME.into(), hidden: true, key: false });
             let spec = IntervalSpec { kind, keys, before_ms, after_ms, condition };
@@ -78,17 +79,19 @@ fn table_join(left: Rel, right: Rel, kind: JoinKind, on: &ast::Expr, span: Span)
         );
     }
     let Parts { left, right, keys, condition } = parts(left, right, on)?;
-    if keys.is_empty() {
-        return fail(
-            on.span,
-            "a join with a table needs an equality between a column of each",
-            "write ON s.column = t.column AND ..",
-        );
-    }
+    check_keys(&keys, on)?;
     let (names, rowtimes) = names_of(&left, &right, true);
     let key_format = left.key_format.clone();
     let plan = build::table_join(left.plan, right.plan, kind, keys, condition);
     Ok(Rel { plan, names, rowtimes, key_format, joined: true })
+}
+
+fn check_keys(keys: &[(usize, usize)], on: &ast::Expr) -> Res<()> {
+    if keys.is_empty() {
+        let message = "a join needs an equality between both sides";
+        return fail(on.span, message, "write ON a.column = b.column AND ..");
+    }
+    Ok(())
 }
 
 /// A scan, with projections and filters over it.

@@ -4,7 +4,7 @@
 use super::types::{all_of, children, each_column, replace_columns};
 use crate::build::{self, IntervalSpec, LeadLagSpec};
 use crate::expr::{BinaryOp, Expr, ExprKind, Function};
-use crate::plan::{Node, Plan, WindowFunctionKind};
+use crate::plan::{JoinKind, Node, Plan, WindowFunctionKind};
 use crate::time_bounds::{self, Unit};
 use bd_schema::{DataType, Field};
 
@@ -98,17 +98,43 @@ fn filter_onto(input: Plan, predicate: Vec<Expr>, counted: Option<Expr>) -> Plan
             };
             let named = input.columns.iter().map(|c| c.name.clone()).zip(exprs).collect();
             let below = build::project(filter_onto(*below, down, None), named, input.time, key);
-            if up.is_empty() { below } else { build::filter(below, up, None) }
+            above(below, up)
         }
         Node::Filter { input: below, predicate: first, counted: None } => {
             let all = first.into_iter().chain(predicate).collect();
             filter_onto(*below, all, None)
+        }
+        Node::TableJoin { left, right, kind, keys, condition } => {
+            let (down, up) = left_only(predicate, left.columns.len());
+            let join = build::table_join(filter_onto(*left, down, None), *right, kind, keys, condition);
+            above(Plan { columns: input.columns, ..join }, up)
+        }
+        Node::IntervalJoin { left, right, kind, keys, before_ms, after_ms, condition }
+            if matches!(kind, JoinKind::Inner | JoinKind::Left) =>
+        {
+            let (down, up) = left_only(predicate, left.columns.len());
+            let spec = IntervalSpec { kind, keys, before_ms, after_ms, condition };
+            let join = build::interval_join(filter_onto(*left, down, None), *right, spec);
+            above(Plan { columns: input.columns, ..join }, up)
         }
         Node::LeadLag { ref within_ms, .. } if within_ms.is_none() && input.time.is_some() => {
             bound_lead(input, predicate)
         }
         _ => build::filter(input, predicate, None),
     }
+}
+
+fn above(plan: Plan, predicate: Vec<Expr>) -> Plan {
+    if predicate.is_empty() { plan } else { build::filter(plan, predicate, None) }
+}
+
+/// The conjuncts that a row of a join's left side decides alone (where no row comes out without one), and the others.
+fn left_only(predicate: Vec<Expr>, width: usize) -> (Vec<Expr>, Vec<Expr>) {
+    predicate.into_iter().partition(|p| {
+        let mut left = true;
+        each_column(p, &mut |c| left &= c < width);
+        left
+    })
 }
 
 /// A filter over LEAD on a stream: the conjuncts that bound its distance let rows stop waiting.

@@ -205,6 +205,13 @@ fn grouped(select: &ast::Select, rel: Rel, emit_final: bool) -> Res<Query> {
     let mut group = Vec::new();
     for e in &select.group_by {
         let expr = scope.expr(e)?;
+        if matches!(expr.kind, ExprKind::Literal(_)) {
+            return fail(
+                e.span,
+                "GROUP BY a constant makes one group of all rows",
+                "name the columns to group by",
+            );
+        }
         if matches!(expr.data_type, DataType::Map(_)) {
             return fail(
                 e.span,
