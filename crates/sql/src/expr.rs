@@ -158,7 +158,7 @@ pub enum Function {
     Replace,
     /// `LPAD(s, length, padding)`.
     Lpad,
-    /// `SPLIT(s, delimiter)`: ARRAY<VARCHAR>.
+    /// `SPLIT(s, delimiter)`: `ARRAY<VARCHAR>`.
     Split,
     /// `ABS`.
     Abs,
@@ -176,7 +176,7 @@ pub enum Function {
     ArrayLength,
     /// `ARRAY_CONTAINS(array, x)`.
     ArrayContains,
-    /// `MAP_KEYS(map)`: ARRAY<VARCHAR>.
+    /// `MAP_KEYS(map)`: `ARRAY<VARCHAR>`.
     MapKeys,
     /// `ARRAY[a, b, ...]`.
     MakeArray,

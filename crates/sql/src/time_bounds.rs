@@ -7,6 +7,7 @@
 //!   FORMAT_TIMESTAMP(.., '..ssX')     text to the second: nothing is cut off
 //! ```
 
+use crate::analyzer::optimize::not_true;
 use crate::catalog::TimeFormat;
 use crate::expr::{BinaryOp, Expr, ExprKind, Function};
 use crate::patterns;
@@ -123,7 +124,12 @@ pub(crate) fn of_column(plan: &Plan, column: usize) -> Option<Bound> {
             }
             Some(bound)
         }
-        Node::Filter { input, .. } => of_column(input, column),
+        Node::Filter { input, predicate, counted } => {
+            let mut bound = of_column(input, column)?;
+            // A condition that NULL does not meet leaves none.
+            bound.nullable &= !predicate.iter().chain(counted).any(|p| not_true(p, &[column]));
+            Some(bound)
+        }
         Node::Unnest { input, .. } => within(input, column).and_then(|c| of_column(input, c)),
         Node::LeadLag { input, functions, .. } => match within(input, column) {
             Some(c) => {

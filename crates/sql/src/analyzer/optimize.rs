@@ -296,7 +296,7 @@ fn null_with(expr: &Expr, columns: &[usize]) -> bool {
 }
 
 /// Whether the condition cannot be TRUE when all of `columns` are NULL.
-fn not_true(expr: &Expr, columns: &[usize]) -> bool {
+pub(crate) fn not_true(expr: &Expr, columns: &[usize]) -> bool {
     match &expr.kind {
         ExprKind::Binary { op: BinaryOp::And, left, right } => {
             not_true(left, columns) || not_true(right, columns)
