@@ -31,25 +31,37 @@ pub(super) enum Field {
     Weekday,
     /// In seconds.
     Offset,
+    /// `A`: milliseconds of the day.
+    MilliOfDay,
 }
+
+/// The fields of the time of day but for [`Field::MilliOfDay`].
+const CLOCK: u32 = 1 << Field::Hour as u32
+    | 1 << Field::ClockHour as u32
+    | 1 << Field::HalfDayHour as u32
+    | 1 << Field::HalfDayClockHour as u32
+    | 1 << Field::Minute as u32
+    | 1 << Field::Second as u32
+    | 1 << Field::Nano as u32
+    | 1 << Field::HalfDay as u32;
 
 /// What a text says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parsed {
-    values: [i64; 16],
-    seen: u16,
+    values: [i64; 17],
+    seen: u32,
 }
 
 impl Parsed {
     pub(super) fn new() -> Self {
-        Self { values: [0; 16], seen: 0 }
+        Self { values: [0; 17], seen: 0 }
     }
 
     /// Notes a field; `None` where it contradicts what was said before.
     #[inline]
     pub(super) fn put(&mut self, field: Field, value: i64) -> Option<()> {
         let place = field as usize;
-        let bit = 1 << place;
+        let bit = 1u32 << place;
         if self.seen & bit != 0 && self.values[place] != value {
             return None;
         }
@@ -145,7 +157,13 @@ impl Parsed {
         if hour == 24 && (minute, second, nano) != (0, 0, 0) {
             return None;
         }
-        Some(((hour * 60 + minute) * 60 + second) * 1000 + nano / 1_000_000)
+        let ms = ((hour * 60 + minute) * 60 + second) * 1000 + nano / 1_000_000;
+        match self.within(Field::MilliOfDay, 0, DAY_MS - 1).ok()? {
+            // Said alone, or as the other fields say.
+            Some(said) if self.seen & CLOCK == 0 || said == ms => Some(said),
+            Some(_) => None,
+            None => Some(ms),
+        }
     }
 
     /// Milliseconds since epoch; in the zone with offset `zone` seconds where the text names none.

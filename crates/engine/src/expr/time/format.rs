@@ -290,6 +290,7 @@ fn field_value(field: Field, local: &Local) -> i64 {
         Field::Nano => i64::from(time % 1000) * 1_000_000,
         Field::HalfDay => i64::from(hour / 12),
         Field::Weekday => weekday(local.days) as i64,
+        Field::MilliOfDay => i64::from(*time),
         Field::Offset => 0,
     }
 }

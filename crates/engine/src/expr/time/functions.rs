@@ -154,6 +154,7 @@ impl Program {
             Field::Second,
             Field::Nano,
             Field::HalfDay,
+            Field::MilliOfDay,
             Field::Offset,
         ];
         if what == Use::FormatDate && has(&time) {

@@ -198,6 +198,7 @@ fn letter(c: char, count: usize) -> Result<Item, String> {
         's' => small(Field::Second)?,
         'S' if count <= 9 => Item::Fraction(width),
         'n' if count <= 19 => number(Field::Nano, width, 19, false),
+        'A' if count <= 19 => number(Field::MilliOfDay, width, 19, false),
         'X' => Item::Offset(offset(count, "Z").ok_or_else(wide)?),
         'x' => {
             let zero = if count == 1 {
@@ -220,9 +221,9 @@ fn letter(c: char, count: usize) -> Result<Item, String> {
         'V' if count == 2 => Item::Zone(true),
         'z' if count <= 3 => Item::Zone(false),
         'V' => return Err("the zone's id is written VV".into()),
-        _ if "adSnOz".contains(c) => return Err(wide()),
+        _ if "adSnOzA".contains(c) => return Err(wide()),
         _ => {
-            let known = "u y M L d D E a H k K h m s S n X x Z O V z";
+            let known = "u y M L d D E a H k K h m s S n A X x Z O V z";
             return Err(format!("the letter {c} is not one of {known} (quote text: 'T')"));
         }
     })
