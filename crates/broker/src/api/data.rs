@@ -15,7 +15,6 @@ use kafka_protocol::ResponseError as E;
 use kafka_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -116,41 +115,12 @@ pub(super) async fn fetch(
     };
     let mut fetched = broker.fetch(&wanted).await.into_iter();
     let committed = wanted.isolation == Isolation::LastStable;
-    let responses = request.topics.into_iter().map(|topic| {
-        let partitions =
-            topic.partitions.iter().zip(&mut fetched).map(|(p, f)| fetch_answer(p.partition, f, committed));
-        let partitions = partitions.collect();
-        FetchableTopicResponse::default()
-            .with_topic(topic.topic)
-            .with_topic_id(topic.topic_id)
-            .with_partitions(partitions)
+    let topics = request.topics.into_iter().map(|topic| wire::fetch::TopicAnswer {
+        name: topic.topic.to_string(),
+        id: topic.topic_id,
+        partitions: topic.partitions.iter().map(|p| p.partition).zip(&mut fetched).collect(),
     });
-    call.answer(&FetchResponse::default().with_responses(responses.collect()))
-}
-
-fn fetch_answer(index: i32, fetched: fetch::Fetched, committed: bool) -> PartitionData {
-    let data = PartitionData::default().with_partition_index(index);
-    match fetched {
-        Err(code) => data
-            .with_error_code(code.code())
-            .with_high_watermark(-1)
-            .with_last_stable_offset(-1)
-            .with_log_start_offset(-1)
-            .with_aborted_transactions(None)
-            .with_records(Some(bytes::Bytes::new())),
-        Ok(read) => {
-            let aborted = read.aborted.iter().map(|txn| {
-                AbortedTransaction::default()
-                    .with_producer_id(txn.producer_id.into())
-                    .with_first_offset(txn.first_offset)
-            });
-            data.with_high_watermark(read.high_watermark)
-                .with_last_stable_offset(read.last_stable_offset)
-                .with_log_start_offset(read.start_offset)
-                .with_aborted_transactions(committed.then(|| aborted.collect()))
-                .with_records(Some(read.bytes))
-        }
-    }
+    Ok(wire::fetch::encode(call.begin(), call.version, topics.collect(), committed))
 }
 
 /// The special timestamps of ListOffsets.

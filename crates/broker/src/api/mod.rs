@@ -74,8 +74,7 @@ pub(crate) struct Call {
 impl Call {
     /// The answer's frame.
     pub(crate) fn answer<T: Encodable>(&self, response: &T) -> Result<Frame, RequestError> {
-        let mut frame = BytesMut::new();
-        self.begin(&mut frame);
+        let mut frame = self.begin();
         let failed =
             |e: anyhow_text::Text| RequestError::Encode { api: self.api, version: self.version, reason: e.0 };
         response.encode(&mut frame, self.version).map_err(|e| failed(e.into()))?;
@@ -85,12 +84,14 @@ impl Call {
     }
 
     /// Room for the length, and the response header.
-    fn begin(&self, frame: &mut BytesMut) {
+    pub(crate) fn begin(&self) -> BytesMut {
+        let mut frame = BytesMut::new();
         frame.put_i32(0);
         frame.put_i32(self.correlation_id);
         if self.api.response_header_version(self.version) >= 1 {
             frame.put_u8(0);
         }
+        frame
     }
 }
 
