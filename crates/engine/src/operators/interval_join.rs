@@ -226,23 +226,26 @@ impl IntervalJoin {
         let keys = self.index.find(&key_columns, chunk.len)?;
         let values = self.pruner.values(side.of, &chunk.columns, chunk.len, &mut self.errors)?;
         let ended = self.sides[other].watermark;
+        let stored = &self.sides[other].rows.store;
         let mut pairs: Vec<Pair> = Vec::new();
+        let mut candidates: Vec<Pair> = Vec::new();
         let mut tests = Vec::new();
         // Whether a row can still meet partners that are to come.
         let mut held = vec![false; chunk.len];
         for (row, key) in keys.into_iter().enumerate() {
-            if any_null(&key_columns, row) {
-                continue;
-            }
             let time = times.value(row);
-            held[row] = ended != i64::MAX && ended <= time.saturating_add(side.reach_ms);
-            if key != NONE && self.pruner.tests(side.of, &values, row, &mut tests) {
+            let has_key = !any_null(&key_columns, row);
+            held[row] = has_key && ended != i64::MAX && ended <= time.saturating_add(side.reach_ms);
+            if has_key && key != NONE && self.pruner.tests(side.of, &values, row, &mut tests) {
                 let range = (time.saturating_sub(side.back_ms), time.saturating_add(side.reach_ms));
                 let list = &self.lists[key as usize][other];
-                list.probe(range.0, range.1, &tests, |id| pairs.push((row as u32, id)));
+                list.probe(range.0, range.1, &tests, |id| candidates.push((row as u32, id)));
+            }
+            if candidates.len() >= PIECE || row + 1 == chunk.len {
+                self.condition.keep(side.of, chunk, stored, &mut candidates, &mut self.errors)?;
+                pairs.append(&mut candidates);
             }
         }
-        self.condition.keep(side.of, chunk, &self.sides[other].rows.store, &mut pairs, &mut self.errors)?;
         let mut matched = vec![false; chunk.len];
         for (row, id) in &pairs {
             matched[*row as usize] = true;

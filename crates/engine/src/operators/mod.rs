@@ -1,5 +1,8 @@
 //! The operators: one a file, each a small state machine; see [`crate::operator`] for their contract.
 //!
+//! Stateless: `project`, `filter`, `unnest`, `lead_lag_table`. With state: `lead_lag`, `interval_join`, `aggregate`. Over tables:
+//! `table_join` and [`UpsertMap`], whose rows are read again at start.
+//!
 //! What they stand on:
 //! * `row_store`: retained rows in columns; `logged_rows`: with what changed since the last snapshot;
 //! * `key_index`: keys of several columns to dense ids;

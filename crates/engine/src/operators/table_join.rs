@@ -61,18 +61,21 @@ impl TableJoin {
         let keys = self.index.find(&key_columns, chunk.len)?;
         let values = self.pruner.values(SideOf::Left, &chunk.columns, chunk.len, &mut self.errors)?;
         let mut pairs: Vec<Pair> = Vec::new();
+        let mut candidates: Vec<Pair> = Vec::new();
         let mut tests = Vec::new();
         for (row, key) in keys.into_iter().enumerate() {
-            if key == NONE
-                || any_null(&key_columns, row)
-                || !self.pruner.tests(SideOf::Left, &values, row, &mut tests)
+            if key != NONE
+                && !any_null(&key_columns, row)
+                && self.pruner.tests(SideOf::Left, &values, row, &mut tests)
             {
-                continue;
+                let (low, high) = bounds(&tests);
+                self.lists[key as usize].probe(low, high, &tests, |id| candidates.push((row as u32, id)));
             }
-            let (low, high) = bounds(&tests);
-            self.lists[key as usize].probe(low, high, &tests, |id| pairs.push((row as u32, id)));
+            if candidates.len() >= PIECE || row + 1 == chunk.len {
+                self.condition.keep(SideOf::Left, chunk, &self.rows, &mut candidates, &mut self.errors)?;
+                pairs.append(&mut candidates);
+            }
         }
-        self.condition.keep(SideOf::Left, chunk, &self.rows, &mut pairs, &mut self.errors)?;
         if self.outer {
             pairs = with_unmatched(pairs, chunk.len, |_| true);
         }

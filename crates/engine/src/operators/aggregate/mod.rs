@@ -6,7 +6,7 @@
 //!                    └ watermark > window end + grace: EMIT FINAL's row; the slot is gone
 //! ```
 //! A session ends at its last row; a row within `gap` of it (or of its first) extends it, and may merge two; it has passed when no
-//! such row can come: at end + gap + grace. The ROWTIME of EMIT FINAL's rows, where asked for, is the window's end.
+//! such row can come: at end + gap + grace. EMIT FINAL without windows gives each group once, at the end. The ROWTIME of EMIT FINAL's rows, where asked for, is the window's end.
 //!
 //! State entries: `w` the watermark; `s` serial -> the slot with its accumulators; `e` serial, aggregate, key -> an accumulator's
 //! entry. The rows emitted are not saved: a flush precedes each snapshot, so they are the results.
@@ -78,10 +78,8 @@ impl Aggregate {
             group.iter().map(|c| input.columns[*c].data_type.to_arrow()).collect();
         let known = group.len() + if window.is_some() { 2 } else { 0 } + aggregates.len();
         let undo = input.mode != ChangelogMode::Append;
-        if window.is_some() && input.time.is_none() || *emit_final && window.is_none() {
-            return Err(EngineError::Unsupported(
-                "a window over a table, or EMIT FINAL without a window".into(),
-            ));
+        if undo && (window.is_some() || *emit_final) {
+            return Err(EngineError::Unsupported("a window or EMIT FINAL over a table".into()));
         }
         if types.len() != known && !(types.len() == known + 1 && window.is_some()) {
             return Err(EngineError::Unsupported(format!("GROUP BY with {} output columns", types.len())));
@@ -284,18 +282,23 @@ impl Aggregate {
         self.slots.remove(slot);
     }
 
-    /// The windows that the watermark has passed.
+    /// The slots that the watermark has passed.
     fn closing(&mut self) -> Vec<u32> {
+        if self.window.is_none() {
+            // Without windows all is final at the end only.
+            let ends = self.emit_final && self.watermark == i64::MAX;
+            return if ends { self.slots.live() } else { Vec::new() };
+        }
         let mut closing = Vec::new();
         let mut later = Vec::new();
-        for (close, serial, slot) in self.expiry.drain_passed(self.watermark) {
+        for (_, serial, slot) in self.expiry.drain_passed(self.watermark) {
             let meta = self.slots.get(slot);
             if !meta.live || meta.serial != serial {
                 continue;
             }
             let now = meta.end.saturating_add(self.grace());
-            // A session that has grown since closes later; one that ends now may have its place taken by its true time.
-            if now > close && self.watermark != i64::MAX && now >= self.watermark {
+            // A session that has grown since it was put here closes later.
+            if self.watermark != i64::MAX && now >= self.watermark {
                 later.push((now, serial, slot));
             } else {
                 closing.push((now, serial, slot));

@@ -174,6 +174,17 @@ fn a_row_between_two_sessions_merges_them() {
     assert_table(&counted(window, false), script, "1 10 20 3 7\n 1 40 40 1 8\n 2 14 14 1 7");
 }
 
+#[test]
+fn without_windows_groups_are_final_at_the_end() {
+    let input = stream("key:BIGINT n:BIGINT");
+    let sum = aggregate(F::Sum, &[1], &input.columns, DataType::BigInt);
+    let mut plan = group_by(input, vec![sum], None, true);
+    plan.columns.pop();
+    plan.time = None;
+    let script = "0: 1 1 7\n barrier\n 0: 1 2 12\n 0: 2 3 12\n 0 W 11\n barrier\n 0 W END";
+    assert_rows(&plan, script, "1 3\n 2 3");
+}
+
 /// Windows of a key's rows by brute force: (start, end, rows' numbers).
 fn windows_of(rows: &[(i64, usize)], window: Window) -> Vec<(i64, i64, Vec<usize>)> {
     let mut result: Vec<(i64, i64, Vec<usize>)> = Vec::new();
