@@ -191,10 +191,10 @@ impl<X: Repr, Y: Repr> Accumulator for By<X, Y> {
     }
 
     fn merge(&mut self, from: usize, into: usize) {
-        if let Some(best) = self.values[from].take() {
-            if self.wins(into, &best.by, best.arrival) {
-                self.values[into] = Some(best);
-            }
+        if let Some(best) = self.values[from].take()
+            && self.wins(into, &best.by, best.arrival)
+        {
+            self.values[into] = Some(best);
         }
     }
 

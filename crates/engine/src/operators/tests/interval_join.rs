@@ -190,6 +190,9 @@ struct Event {
     rise: i64,
 }
 
+/// Key, from, till, time, and the row as text.
+type Held = (Option<u8>, i64, i64, i64, String);
+
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let one = (0usize..2, prop::option::weighted(0.9, 0u8..3), 0i64..30, 0i64..6, 0i64..10, 0u8..12, 0i64..9);
     let one = one.prop_map(|(port, key, from, length, ahead, what, rise)| Event {
@@ -218,7 +221,7 @@ proptest! {
     ) {
         let mut script = Vec::new();
         let mut watermarks = [0; 2];
-        let mut rows: [Vec<(Option<u8>, i64, i64, i64, String)>; 2] = Default::default();
+        let mut rows: [Vec<Held>; 2] = Default::default();
         for event in events {
             let port = event.port;
             match event.what {
