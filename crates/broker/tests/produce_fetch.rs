@@ -206,6 +206,18 @@ fn hostile_frames_end_the_connection_and_nothing_else() {
 }
 
 #[test]
+fn the_metadata_of_all_topics_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    server.broker.topics().create("t", 2, Default::default()).unwrap();
+    let consumer = server.reader("read_uncommitted", "t", 1);
+    let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
+    let topics: Vec<_> = metadata.topics().iter().map(|t| (t.name(), t.partitions().len())).collect();
+    assert_eq!(topics, [("t", 2)]);
+    server.stop();
+}
+
+#[test]
 fn a_client_of_the_future_is_told_the_versions() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());

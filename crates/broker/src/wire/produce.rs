@@ -115,9 +115,6 @@ impl ProduceRequest {
             topics.push((name, partitions));
         }
         reader.tags()?;
-        if reader.frame.has_remaining() {
-            return Err(Malformed("bytes follow the last field"));
-        }
         Ok(Self { transactional_id, acks, topics })
     }
 }
