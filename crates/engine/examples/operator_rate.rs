@@ -1,6 +1,6 @@
 //! Rows a second of one core through LEAD and through an interval join, in the shape of the sessions query.
 //!
-//! `cargo run --release -p bd-engine --example operator_rate`
+//! `cargo run --release -p bd-engine --example operator_rate [rows]`, 4 million rows by default.
 
 use arrow_array::{ArrayRef, Int64Array};
 use bd_engine::chunk::Chunk;
@@ -17,15 +17,15 @@ type Failure = Box<dyn std::error::Error>;
 
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
 fn main() -> Result<(), Failure> {
+    let rows: usize = std::env::args().nth(1).map_or(Ok(4_000_000), |rows| rows.parse())?;
     for step in [1_000, 10_000, 100_000] {
-        let rows = 4_000_000;
         let started = Instant::now();
         let emitted = lead(rows, step)?;
         let rate = rows as f64 / started.elapsed().as_secs_f64() / 1e6;
         println!("LEAD, {step} rows a step: {rate:.2} M rows/s ({emitted} rows out)");
     }
     for step in [1_000, 10_000] {
-        let rows = 1_000_000;
+        let rows = rows / 4;
         let started = Instant::now();
         let emitted = overlap(rows, step)?;
         let rate = rows as f64 / started.elapsed().as_secs_f64() / 1e6;
