@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# run.sh BD CASES PEERS: measures bd beside Apache Kafka and Apache Spark (README.md). Everything on loopback, on free ports, in
+# one folder that is deleted at the end.
+set -euo pipefail
+bd=$1 cases=$2 peers=${3:-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ ! -d "$peers" ] || peers=$(cd "$peers" && pwd)
+
+actions=${BENCH_ACTIONS:-10000000}             # of the case for bd alone
+spark_actions=${BENCH_SPARK_ACTIONS:-2000000}  # of the case for bd and Spark
+rounds=${BENCH_ROUNDS:-5}                      # of the log
+megabytes=${BENCH_MB:-300}                     # in a round of it
+parts=" ${BENCH_PARTS:-log case spark} "
+[ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
+limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
+
+for program in "$bd" "$cases"; do
+  [ -x "$program" ] || { echo "bench: no program at $program: run make build" >&2; exit 2; }
+done
+cargo build --release -q --manifest-path "$here/Cargo.toml"
+bench=$(cd "${CARGO_TARGET_DIR:-$here/../target}" && pwd)/release/bd-bench
+
+mkdir -p "$here/results"
+name=$here/results/$(date +%Y-%m-%dT%H-%M-%S)
+results=$name.jsonl
+work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/bd-bench.XXXXXX")
+log_pid='' kafka_port=''
+
+# The processes below this one, deepest last.
+descendants() {
+  local child
+  for child in $(ps -o pid= --ppid "$1"); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+finish() {
+  local status=$?
+  trap - EXIT
+  stop_kafka
+  local left
+  left=$(descendants $$)
+  # shellcheck disable=SC2086  # one word a process
+  if [ -n "$left" ]; then kill $left 2>/dev/null || true; fi
+  wait || true
+  rm -rf "$work"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# Runs a program so that a signal to this script is heard while it runs.
+run() { "$@" & wait $!; }
+say() { echo "== $*" >&2; }
+note() { "$bench" note "$results" "$*" >&2; }
+wants() { [[ $parts == *" $1 "* ]]; }
+lines() { cat "$@" | wc -l; }
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Starts bd's log alone on a free port, with its data in $1; its address goes into $address.
+start_log() {
+  "$bd" up --roles cluster --data "$1" --set listeners=127.0.0.1:0 >"$work/bd.out" 2>&1 &
+  log_pid=$!
+  for _ in $(seq 600); do
+    address=$(sed -n 's/^cluster *\([0-9.]*:[0-9]*\).*/\1/p' "$work/bd.out" | head -n 1)
+    if [ -n "$address" ] && grep -q '^ready' "$work/bd.out"; then return; fi
+    kill -0 "$log_pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  cat "$work/bd.out" >&2
+  exit 1
+}
+stop_log() {
+  kill -TERM "$log_pid"
+  wait "$log_pid" || true
+  log_pid=''
+}
+
+start_kafka() {
+  kafka_port=$(free_port)
+  run "$peers/kafka.sh" start --port "$kafka_port" --controller-port "$(free_port)" --data "$work/kafka" >&2
+}
+stop_kafka() {
+  [ -n "$kafka_port" ] || return 0
+  "$peers/kafka.sh" wipe --port "$kafka_port" --data "$work/kafka" >&2 || true
+  kafka_port=''
+}
+
+# Why a peer cannot run here; nothing if it can.
+kafka_lacks() {
+  if [ -z "$peers" ] || [ ! -x "$peers/kafka.sh" ]; then
+    echo "there is no ${peers:-PEERS}/kafka.sh (make bench PEERS=DIR)"
+  elif ! command -v java >/dev/null; then
+    echo "there is no Java"
+  fi
+}
+spark_lacks() {
+  kafka_lacks
+  if [ -n "$peers" ] && [ ! -x "$peers/spark.sh" ]; then
+    echo "there is no $peers/spark.sh"
+  elif ! command -v javac >/dev/null; then
+    echo "there is no javac"
+  fi
+}
+
+# Log: bd and Kafka run side by side, the client takes turns.
+bench_log() {
+  local servers=() lacks
+  say "log: $rounds rounds of $megabytes MB"
+  start_log "$work/log"
+  servers=(--server "bd=$address=$log_pid")
+  lacks=$(kafka_lacks)
+  if [ -n "$lacks" ]; then
+    note "Apache Kafka is left out: $lacks"
+  else
+    start_kafka
+    servers+=(--server "Kafka=127.0.0.1:$kafka_port=$(<"$work/kafka/pid")")
+  fi
+  run "$bench" log "${servers[@]}" --rounds "$rounds" --megabytes "$megabytes" --results "$results"
+  stop_kafka
+  stop_log
+  rm -rf "$work/log"
+}
+
+# A case without late rows and dead letters. 250 actions a device: sessions of 17 minutes on average, none near Spark's bound.
+make_case() { # FOLDER ACTIONS
+  run "$cases" generate --seed 1 --actions "$2" --devices $(($2 / 250 + 4)) --plain --no-expected --out "$1"
+}
+
+# Runs bd over a case to the ends of its topics and records it; its output topics are fingerprinted if $4 says so.
+bd_job() { # LOADED-DATA PIPELINE NAME EVENTS COMPARE TOPIC...
+  local data=$work/data-job
+  rm -rf "$data"
+  cp -r "$1" "$data"
+  sync "$data"
+  run "$bench" job --system bd --job "$3" --events "$4" --timeout "$limit" --results "$results" -- \
+    "$bd" run "$here/$2" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0 || true
+  if [ "$5" = yes ]; then
+    start_log "$data"
+    run "$bench" rows --bootstrap "$address" --system bd --job "$3" --results "$results" "${@:6}"
+    stop_log
+  fi
+  rm -rf "$data"
+}
+
+# A case in bd's log: FOLDER holds it, FOLDER-data is bd's data with the topics loaded.
+load_case() { # FOLDER
+  start_log "$1-data"
+  run "$cases" load --case "$1" --bootstrap "$address" --create
+  stop_log
+}
+
+bench_case() {
+  local case=$work/case inputs
+  say "the case: $actions actions"
+  make_case "$case" "$actions"
+  load_case "$case"
+  inputs=$(lines "$case/actions.jsonl" "$case/ads.jsonl" "$case/device_locations.jsonl")
+  rm -rf "$case"
+  bd_job "$case-data" sessions.yaml "sessions alone" "$actions" no
+  bd_job "$case-data" views.yaml "three outputs" "$inputs" no
+  rm -rf "$case-data"
+}
+
+# Spark's job over the case, from Kafka to Kafka; the topics of each run are its own.
+spark_job() { # HEAP CASE NAME EVENTS OUTPUT...
+  local heap=${SPARK_MEMORY:-$1} case=$2 name=$3 events=$4 cluster
+  shift 4
+  start_kafka
+  cluster=127.0.0.1:$kafka_port
+  run "$bench" lines --bootstrap "$cluster" --topic actions --file "$case/actions.jsonl"
+  run "$bench" lines --bootstrap "$cluster" --topic ads --file "$case/ads.jsonl"
+  run "$bench" lines --bootstrap "$cluster" --topic device_locations --file "$case/device_locations.jsonl"
+  (
+    cd "$work" # where Spark leaves its warehouse folder
+    run "$bench" job --system Spark --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
+      env "SPARK_MEMORY=$heap" "$peers/spark.sh" submit --driver-class-path "$work/classes" --conf "spark.local.dir=$work" \
+      "$peers/spark/tv.py" --jvm --end --bootstrap "$cluster" --checkpoint "$work/checkpoint" \
+      --users "$case/users.jsonl" --channels "$case/channels.json" --batch "${BENCH_SPARK_BATCH:-500000}" "$@"
+  ) || true
+  run "$bench" rows --bootstrap "$cluster" --system Spark --job "$name" --results "$results" "$@" || true
+  rm -rf "$work/checkpoint"
+  stop_kafka
+}
+
+bench_spark() {
+  local case=$work/case lacks inputs jars
+  say "the case beside Spark: $spark_actions actions"
+  lacks=$(spark_lacks)
+  make_case "$case" "$spark_actions"
+  inputs=$(lines "$case/actions.jsonl" "$case/ads.jsonl" "$case/device_locations.jsonl")
+  load_case "$case"
+  bd_job "$case-data" sessions.yaml "sessions alone" "$spark_actions" yes sessions
+  bd_job "$case-data" views.yaml "three outputs" "$inputs" yes sessions show_views ad_views
+  rm -rf "$case-data"
+  if [ -n "$lacks" ]; then
+    note "Apache Spark is left out: $lacks"
+  else
+    run "$peers/spark.sh" install
+    jars=$("$peers/spark.sh" python -c 'import pyspark; print(pyspark.__path__[0] + "/jars")')
+    mkdir -p "$work/classes"
+    javac --release 17 -cp "$jars/*" -d "$work/classes" "$peers/spark/TvSessions.java"
+    make_case "$work/tiny" 10
+    spark_job 1g "$work/tiny" "start" 10 sessions
+    spark_job 1g "$case" "sessions alone" "$spark_actions" sessions
+    spark_job 5g "$case" "three outputs" "$inputs" sessions show_views ad_views
+  fi
+  rm -rf "$case"
+}
+
+note "$(date -u +'%Y-%m-%d %H:%M UTC'), $("$bd" version | head -n 1), $(nproc) cores" \
+  "($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/^MemTotal/{printf "%.0f", $2 / 1e6}' /proc/meminfo) GB," \
+  "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg) before"
+if wants log; then bench_log; fi
+if wants case; then bench_case; fi
+if wants spark; then bench_spark; else note "Apache Spark is left out: not asked for"; fi
+"$bench" report "$results" | tee "$name.txt"
+echo
+echo "in $name.txt (rounds in $results)"

@@ -1,0 +1,211 @@
+//! `bd-bench`: what `run.sh` needs to measure bd beside Apache Kafka and Apache Spark.
+//!
+//! ```text
+//!  run.sh ─┬─ log    produce and consume against servers that run, in alternating rounds ─┐
+//!          ├─ job    start a program, account for its whole process tree               ─┼─▶ results (JSON lines) ─▶ report
+//!          ├─ rows   count and fingerprint the rows in a topic                          ─┘
+//!          ├─ lines  load a file, a line a record          produce, consume: one run by hand
+//!          └─ note   a line of text for the report
+//! ```
+//! It starts no servers and knows no ports: the script does that.
+#![allow(clippy::print_stdout, reason = "what a command finds goes to standard output")]
+
+mod client;
+mod log;
+mod process;
+mod report;
+mod results;
+mod rows;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use client::{Compression, Shape};
+use results::{Entry, JobRun, TopicRows};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(about = "Measures bd beside Apache Kafka and Apache Spark; run.sh is the whole benchmark")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write records to a topic as fast as they are acknowledged
+    Produce(Once),
+    /// Read a topic from its beginning
+    Consume(Once),
+    /// Measure servers in alternating rounds: throughput and CPU seconds
+    Log(Log),
+    /// Run a program to its end and record what it took
+    Job(Job),
+    /// Count the committed rows in topics and work out their fingerprints
+    Rows(Rows),
+    /// Write the lines of a file to a topic, each as a record without key
+    Lines(Lines),
+    /// Record a line of text for the report
+    Note { results: PathBuf, text: String },
+    /// Print the results as tables
+    Report { results: PathBuf },
+}
+
+#[derive(Args)]
+struct Once {
+    /// host:port
+    #[arg(long)]
+    bootstrap: String,
+    #[arg(long)]
+    topic: String,
+    #[arg(long)]
+    records: u64,
+    /// Bytes of a record's value
+    #[arg(long, default_value_t = 1000)]
+    size: usize,
+    #[arg(long, value_enum, default_value_t = Compression::None)]
+    compression: Compression,
+}
+
+impl Once {
+    fn shape(&self) -> Shape {
+        Shape { records: self.records, record_bytes: self.size, compression: self.compression }
+    }
+}
+
+#[derive(Args)]
+struct Log {
+    /// NAME=HOST:PORT=PID, once for each server; the ratios are of the first to the second
+    #[arg(long = "server", required = true)]
+    servers: Vec<log::Server>,
+    /// Measured rounds, after one that is not counted
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Megabytes of values in a round of the largest records
+    #[arg(long, default_value_t = 300)]
+    megabytes: u64,
+    /// Where results are appended
+    #[arg(long)]
+    results: PathBuf,
+}
+
+#[derive(Args)]
+struct Job {
+    /// Whose: bd, Spark
+    #[arg(long)]
+    system: String,
+    /// What it works out
+    #[arg(long)]
+    job: String,
+    /// How many records it reads
+    #[arg(long)]
+    events: u64,
+    /// End it after so many seconds
+    #[arg(long, default_value_t = 1800)]
+    timeout: u64,
+    #[arg(long)]
+    results: PathBuf,
+    /// The program and its arguments, after --
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(Args)]
+struct Rows {
+    #[arg(long)]
+    bootstrap: String,
+    #[arg(long)]
+    system: String,
+    #[arg(long)]
+    job: String,
+    #[arg(long)]
+    results: PathBuf,
+    #[arg(required = true)]
+    topics: Vec<String>,
+}
+
+#[derive(Args)]
+struct Lines {
+    #[arg(long)]
+    bootstrap: String,
+    #[arg(long)]
+    topic: String,
+    #[arg(long)]
+    file: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bd-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Produce(once) => {
+            client::create_topic(&once.bootstrap, &once.topic)?;
+            print_rate(&once.shape(), client::produce(&once.bootstrap, &once.topic, &once.shape())?);
+        }
+        Command::Consume(once) => {
+            print_rate(&once.shape(), client::consume(&once.bootstrap, &once.topic, &once.shape())?);
+        }
+        Command::Log(options) => {
+            log::run(&options.servers, options.rounds, options.megabytes, &options.results)?;
+        }
+        Command::Job(job) => return run_job(job),
+        Command::Rows(options) => {
+            for topic in options.topics {
+                let found = rows::of_topic(&options.bootstrap, &topic)?;
+                println!("{topic}: {} rows, fingerprint {:016x}", found.rows, found.fingerprint);
+                let (system, job) = (options.system.clone(), options.job.clone());
+                results::append(&options.results, &Entry::Rows(TopicRows { system, job, topic, found }))?;
+            }
+        }
+        Command::Lines(options) => {
+            let count = rows::load_lines(&options.bootstrap, &options.topic, &options.file)?;
+            println!("{}: {count} records", options.topic);
+        }
+        Command::Note { results, text } => {
+            println!("{text}");
+            results::append(&results, &Entry::Note(text))?;
+        }
+        Command::Report { results } => print!("{}", report::text(&results::read(&results)?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_rate(shape: &Shape, took: Duration) {
+    let megabytes = shape.bytes() as f64 / 1e6;
+    println!("{megabytes:.0} MB in {:.2} s: {:.1} MB/s", took.as_secs_f64(), megabytes / took.as_secs_f64());
+}
+
+fn run_job(job: Job) -> Result<ExitCode> {
+    let usage = process::run(&job.command, Duration::from_secs(job.timeout))?;
+    println!(
+        "{} {}: {:.1} s, {:.1} CPU s, {:.0} MB at most{}",
+        job.system,
+        job.job,
+        usage.wall.as_secs_f64(),
+        usage.cpu.as_secs_f64(),
+        usage.peak_rss as f64 / 1e6,
+        if usage.succeeded { "" } else { ", FAILED" }
+    );
+    results::append(
+        &job.results,
+        &Entry::Job(JobRun {
+            system: job.system,
+            job: job.job,
+            events: job.events,
+            seconds: usage.wall.as_secs_f64(),
+            cpu_seconds: usage.cpu.as_secs_f64(),
+            peak_rss_bytes: usage.peak_rss,
+            succeeded: usage.succeeded,
+        }),
+    )?;
+    Ok(if usage.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

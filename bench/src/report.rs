@@ -1,0 +1,294 @@
+//! The tables at the end, and a line on how each figure is made.
+
+use crate::results::{Direction, Entry, JobRun, Round, TopicRows};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The whole report.
+pub(crate) fn text(entries: &[Entry]) -> String {
+    let (mut rounds, mut jobs, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut out = String::new();
+    for entry in entries {
+        match entry {
+            Entry::Note(text) => {
+                let _ = writeln!(out, "{text}");
+            }
+            Entry::Round(round) => rounds.push(round),
+            Entry::Job(job) => jobs.push(job),
+            Entry::Rows(found) => rows.push(found),
+        }
+    }
+    if !rounds.is_empty() {
+        out += "\nLog: one partition, acks=all, one client for both\n\n";
+        out += &log_table(&rounds);
+        out += LOG_LEGEND;
+    }
+    if !jobs.is_empty() {
+        out += "\nThe digital-TV case\n\n";
+        out += &job_table(&jobs);
+        out += JOB_LEGEND;
+    }
+    if !rows.is_empty() {
+        out += "\nRows that came out\n\n";
+        out += &rows_table(&rows);
+        out += ROWS_LEGEND;
+    }
+    out
+}
+
+const LOG_LEGEND: &str = "
+MB/s       megabytes (10^6) of record values, before compression, from the first record to the last acknowledgement (produce)
+           or from the assignment to the last record (consume: straight after, so from the page cache). Median of the rounds.
+CPU s/GB   user + system time of the server's process during the round, of /proc/PID/stat, by gigabyte of values. Median.
+RSS        VmRSS of the server's process after the round, of /proc/PID/status. Median.
+ratio      the first server's median by the other's. Above 1 is better for MB/s, below 1 for CPU and RSS.
+bd has fsynced a record before it acknowledges it; Kafka acknowledges from the page cache (its default: flush.messages unset).
+Both servers run all the time and take turns in changing order; the first round of each kind warms up and is not counted.
+";
+
+const JOB_LEGEND: &str = "
+events     records in the topics that the job reads.
+seconds    from the program's start to its end: loading of tables, start of a JVM, everything.
+CPU s      user + system time of the program and all its descendants. bd's includes its log: reading, writing, fsync. Spark's
+           does not include Kafka's process, which serves it.
+peak RSS   the most that its processes held together, sampled every 100 ms, or the kernel's own high-water mark of one.
+";
+
+const ROWS_LEGEND: &str = "
+Committed rows (read_committed) and the sum of their hashes, which does not depend on the order of rows and columns:
+equal fingerprints of two systems mean equal rows.
+";
+
+/// The middle one, or the mean of the two in the middle; 0 of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n => (values[(n - 1) / 2] + values[n / 2]) / 2.0,
+    }
+}
+
+type Figure = (&'static str, fn(&Round) -> f64);
+
+const FIGURES: [Figure; 3] = [
+    ("MB/s", |r| r.bytes as f64 / 1e6 / r.seconds),
+    ("CPU s/GB", |r| r.cpu_seconds / r.bytes as f64 * 1e9),
+    ("RSS MB", |r| r.rss_bytes as f64 / 1e6),
+];
+
+fn log_table(rounds: &[&Round]) -> String {
+    let mut servers: Vec<&str> = Vec::new();
+    let mut groups: BTreeMap<(Direction, std::cmp::Reverse<usize>, &str), Vec<&Round>> = BTreeMap::new();
+    for round in rounds {
+        if !servers.contains(&round.server.as_str()) {
+            servers.push(&round.server);
+        }
+        let key = (round.direction, std::cmp::Reverse(round.record_bytes), round.compression.as_str());
+        groups.entry(key).or_default().push(round);
+    }
+    // The order of the first round says which server came first there, not which was named first.
+    servers.sort_by_key(|name| *name != "bd");
+    let mut head = vec!["".to_owned(), "rounds".to_owned()];
+    for (figure, _) in FIGURES {
+        head.extend(servers.iter().map(|server| format!("{server} {figure}")));
+        if servers.len() == 2 {
+            head.push("ratio".to_owned());
+        }
+    }
+    let mut lines = vec![head];
+    for ((direction, bytes, compression), group) in groups {
+        let verb = match direction {
+            Direction::Produce => "produce",
+            Direction::Consume => "consume",
+        };
+        let mut line = vec![
+            format!("{verb} {} B {}", bytes.0, if compression == "none" { "" } else { compression })
+                .trim_end()
+                .into(),
+            (group.len() / servers.len()).to_string(),
+        ];
+        for (_, figure) in FIGURES {
+            let of = |server: &str| {
+                median(group.iter().filter(|r| r.server == server).map(|r| figure(r)).collect())
+            };
+            let medians: Vec<f64> = servers.iter().map(|server| of(server)).collect();
+            line.extend(medians.iter().map(|m| number(*m)));
+            if let [first, second] = medians[..] {
+                line.push(ratio(first, second));
+            }
+        }
+        lines.push(line);
+    }
+    aligned(&lines)
+}
+
+fn job_table(jobs: &[&JobRun]) -> String {
+    let head = ["", "", "events", "seconds", "events/s", "CPU s", "events/CPU s", "peak RSS MB"];
+    let mut lines = vec![head.map(String::from).to_vec()];
+    for job in jobs {
+        let mut line = vec![job.system.clone(), job.job.clone(), job.events.to_string()];
+        if job.succeeded {
+            line.extend(
+                [
+                    job.seconds,
+                    job.events as f64 / job.seconds,
+                    job.cpu_seconds,
+                    job.events as f64 / job.cpu_seconds,
+                    job.peak_rss_bytes as f64 / 1e6,
+                ]
+                .map(number),
+            );
+        } else {
+            line.push("failed".into());
+        }
+        lines.push(line);
+    }
+    let mut out = aligned(&lines);
+    for (mine, theirs) in pairs(jobs) {
+        let _ = writeln!(
+            out,
+            "\n{}, {} events: {} does {}x the events per CPU second of {}, in {}x the time and {}x the memory",
+            mine.job,
+            mine.events,
+            mine.system,
+            ratio(mine.events as f64 / mine.cpu_seconds, theirs.events as f64 / theirs.cpu_seconds),
+            theirs.system,
+            ratio(mine.seconds, theirs.seconds),
+            ratio(mine.peak_rss_bytes as f64, theirs.peak_rss_bytes as f64),
+        );
+    }
+    out
+}
+
+/// The same job on the same events: bd's and another's.
+fn pairs<'a>(jobs: &[&'a JobRun]) -> Vec<(&'a JobRun, &'a JobRun)> {
+    let done = || jobs.iter().copied().filter(|job| job.succeeded);
+    done()
+        .filter(|job| job.system == "bd")
+        .flat_map(|mine| {
+            done()
+                .filter(|other| other.system != "bd" && other.job == mine.job && other.events == mine.events)
+                .map(move |theirs| (mine, theirs))
+        })
+        .collect()
+}
+
+fn rows_table(rows: &[&TopicRows]) -> String {
+    let mut lines = vec![["", "", "topic", "rows", "fingerprint", ""].map(String::from).to_vec()];
+    for row in rows {
+        let others =
+            || rows.iter().filter(|o| o.job == row.job && o.topic == row.topic && o.system != row.system);
+        let verdict = match (others().count(), others().all(|o| o.found == row.found)) {
+            (0, _) => "",
+            (_, true) => "equal",
+            (_, false) => "DIFFERENT",
+        };
+        lines.push(vec![
+            row.system.clone(),
+            row.job.clone(),
+            row.topic.clone(),
+            row.found.rows.to_string(),
+            format!("{:016x}", row.found.fingerprint),
+            verdict.into(),
+        ]);
+    }
+    aligned(&lines)
+}
+
+/// Three digits that count, and no more than needed.
+fn number(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn ratio(first: f64, second: f64) -> String {
+    if second == 0.0 { "-".into() } else { number(first / second) }
+}
+
+/// Columns as wide as their widest cell; numbers to the right.
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |c: usize| lines.iter().filter_map(|l| l.get(c)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or_default()).collect();
+    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let right: Vec<bool> = (0..columns)
+        .map(|c| lines.iter().skip(1).filter_map(|l| l.get(c)).all(|cell| is_number(cell)))
+        .collect();
+    let mut out = String::new();
+    for line in lines {
+        let mut text = String::new();
+        for ((cell, &width), right) in line.iter().zip(&widths).zip(&right) {
+            let _ = if *right { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
+        }
+        out += text.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Found;
+
+    fn round(server: &str, seconds: f64) -> Entry {
+        Entry::Round(Round {
+            server: server.into(),
+            record_bytes: 1000,
+            compression: "none".into(),
+            direction: Direction::Produce,
+            bytes: 100_000_000,
+            seconds,
+            cpu_seconds: 0.1,
+            rss_bytes: 50_000_000,
+        })
+    }
+
+    fn job(system: &str, cpu_seconds: f64) -> Entry {
+        Entry::Job(JobRun {
+            system: system.into(),
+            job: "sessions".into(),
+            events: 2_000_000,
+            seconds: 10.0,
+            cpu_seconds,
+            peak_rss_bytes: 100_000_000,
+            succeeded: true,
+        })
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(vec![]), 0.0);
+    }
+
+    #[test]
+    fn servers_stand_side_by_side_with_the_ratio_of_their_medians() {
+        let mut entries = vec![round("Kafka", 2.0), round("Kafka", 2.0), round("Kafka", 9.0)];
+        entries.extend([round("bd", 1.0), round("bd", 1.0), round("bd", 7.0)]);
+        let text = text(&entries);
+        let line = text.lines().find(|l| l.starts_with("produce 1000 B")).unwrap();
+        let cells: Vec<&str> = line.split_ascii_whitespace().collect();
+        assert_eq!(cells[3..], ["3", "100", "50.0", "2.00", "1.00", "1.00", "1.00", "50.0", "50.0", "1.00"]);
+    }
+
+    #[test]
+    fn jobs_on_the_same_events_are_compared() {
+        let text = text(&[job("bd", 2.0), job("Spark", 40.0)]);
+        assert!(text.contains("bd does 20.0x the events per CPU second of Spark"), "{text}");
+    }
+
+    #[test]
+    fn different_rows_are_pointed_out() {
+        let rows = |system: &str, rows| {
+            let found = Found { rows, fingerprint: 7 };
+            Entry::Rows(TopicRows { system: system.into(), job: "j".into(), topic: "t".into(), found })
+        };
+        assert!(text(&[rows("bd", 5), rows("Spark", 5)]).contains("equal"));
+        assert!(text(&[rows("bd", 5), rows("Spark", 6)]).contains("DIFFERENT"));
+    }
+}

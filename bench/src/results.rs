@@ -1,0 +1,94 @@
+//! The file of results: a JSON object a line, appended to as the run goes, so that what was measured survives what fails later.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+/// One thing that was found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", content = "of", rename_all = "snake_case")]
+pub(crate) enum Entry {
+    /// A line for the report.
+    Note(String),
+    /// One round of one server.
+    Round(Round),
+    /// One program that ran to its end.
+    Job(JobRun),
+    /// What it wrote to a topic.
+    Rows(TopicRows),
+}
+
+/// Which way records went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    Produce,
+    Consume,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Round {
+    pub(crate) server: String,
+    pub(crate) record_bytes: usize,
+    pub(crate) compression: String,
+    pub(crate) direction: Direction,
+    /// Bytes of values, before compression.
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    /// User and system time of the server's process.
+    pub(crate) cpu_seconds: f64,
+    /// Resident at the end of the round.
+    pub(crate) rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct JobRun {
+    pub(crate) system: String,
+    pub(crate) job: String,
+    /// Records in the topics that it read.
+    pub(crate) events: u64,
+    pub(crate) seconds: f64,
+    /// User and system time of all its processes.
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) succeeded: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TopicRows {
+    pub(crate) system: String,
+    pub(crate) job: String,
+    pub(crate) topic: String,
+    #[serde(flatten)]
+    pub(crate) found: Found,
+}
+
+/// The rows of a topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) rows: u64,
+    /// Equal for equal multisets of rows, in whatever order rows and members come.
+    pub(crate) fingerprint: u64,
+}
+
+/// Adds an entry to the file.
+pub(crate) fn append(path: &Path, entry: &Entry) -> Result<()> {
+    let mut line = serde_json::to_string(entry)?;
+    line.push('\n');
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Reads the whole file.
+pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("{}: {line}", path.display())))
+        .collect()
+}
