@@ -38,7 +38,7 @@ fn main() -> Result<(), EngineError> {
         vec![Expr::column(0, DataType::Timestamp), text(PATTERN)],
         DataType::Varchar,
     );
-    let texts = Compiled::new(&format)?.eval(&[near.clone()], ROWS, &mut 0)?;
+    let texts = Compiled::new(&format)?.eval(std::slice::from_ref(&near), ROWS, &mut 0)?;
     let parse = call(
         Function::ParseTimestamp,
         vec![Expr::column(0, DataType::Varchar), text(PATTERN)],
