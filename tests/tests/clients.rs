@@ -1,0 +1,50 @@
+//! Clients that people use, against the socket of a running bd: kcat and Python's confluent-kafka.
+
+use bd_e2e::{Bd, python, root};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn run(command: &mut Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = match &mut child {
+        Ok(_) => child.unwrap(),
+        Err(e) => panic!("{command:?}: {e}; run `make setup`"),
+    };
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+#[test]
+fn python_confluent_kafka_works() {
+    let bd = Bd::start(&[]).unwrap();
+    let script = root().join("tests/clients/confluent.py");
+    let output = run(Command::new(python().unwrap()).arg(script).arg(&bd.cluster), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches(": ok").count(), 3);
+}
+
+#[test]
+fn kcat_lists_writes_reads_and_joins_a_group() {
+    let bd = Bd::start(&[]).unwrap();
+    let kcat = || {
+        let mut command = Command::new("kcat");
+        command.args(["-b", &bd.cluster, "-q"]);
+        command
+    };
+    run(kcat().args(["-P", "-t", "weather", "-K", ":"]), "oslo:3.5\nrome:14\n");
+    let all = run(kcat().args(["-C", "-t", "weather", "-e", "-f", "%k=%s@%o\\n"]), "");
+    assert_eq!(String::from_utf8_lossy(&all.stdout), "oslo=3.5@0\nrome=14@1\n");
+    let group =
+        run(kcat().args(["-X", "auto.offset.reset=earliest", "-c", "2", "-G", "cats", "weather"]), "");
+    assert_eq!(String::from_utf8_lossy(&group.stdout), "3.5\n14\n");
+    let list = run(kcat().args(["-L", "-J"]), "");
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert!(list["topics"].as_array().unwrap().iter().any(|t| t["topic"] == "weather"), "{list}");
+}
