@@ -113,6 +113,7 @@ fn offsets_are_found_by_time() {
         let found = consumer.offsets_for_times(asked, PATIENCE).unwrap();
         assert_eq!(found.elements()[0].offset(), expected, "time {time}");
     }
+    drop(consumer);
     server.stop();
 }
 
@@ -132,6 +133,7 @@ fn a_fetch_waits_for_records_and_gets_them_at_once() {
     server.send("t", "news");
     assert_eq!(values(&take(&consumer, 1)), ["news"]);
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    drop(consumer);
     server.stop();
 }
 
@@ -214,6 +216,7 @@ fn the_metadata_of_all_topics_is_told() {
     let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
     let topics: Vec<_> = metadata.topics().iter().map(|t| (t.name(), t.partitions().len())).collect();
     assert_eq!(topics, [("t", 2)]);
+    drop(consumer);
     server.stop();
 }
 
