@@ -105,7 +105,8 @@ pub type Entry<'a> = (u16, &'a [u8], Option<&'a [u8]>);
 /// # Errors
 /// A record that is not of this format.
 pub fn read_record(value: &[u8]) -> Result<(Kind, Vec<Entry<'_>>), EngineError> {
-    let corrupt = |reason: &str| EngineError::Corrupt { what: "changelog record".into(), reason: reason.into() };
+    let corrupt =
+        |reason: &str| EngineError::Corrupt { what: "changelog record".into(), reason: reason.into() };
     let (kind, mut rest) = value.split_first().ok_or_else(|| corrupt("it is empty"))?;
     let kind = match kind {
         0 => Kind::Changes,

@@ -3,19 +3,17 @@
 //! Statements that change something are records of the internal topic [`COMMANDS`]; at its start an engine applies them in order and
 //! starts the queries. One engine at a time writes a command topic.
 
-use super::pull::Tables;
-use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
 use super::insert::insert;
 use super::plans::sources_of;
+use super::pull::Tables;
+use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
 use super::state::{Command, Inner};
 use super::status::{QueryState, QueryStatus};
 use super::supervise::{spawn, supervise};
 use super::watermarks;
 use crate::chunk::Chunk;
 use crate::error::EngineError;
-use bd_cluster::{
-    Cluster, ClusterError, NewTopic, OffsetSpec, ReaderConfig, TopicPartition, WriterConfig,
-};
+use bd_cluster::{Cluster, ClusterError, NewTopic, OffsetSpec, ReaderConfig, TopicPartition, WriterConfig};
 use bd_schema::{Field, Row};
 use bd_sql::catalog::{Catalog, SourceDef, SourceKind};
 use bd_sql::plan::{Plan, Statement};
@@ -185,7 +183,8 @@ impl Engine {
         let statements = bd_sql::parse(text).map_err(|e| EngineError::Sql(e.to_string()))?;
         let mut outcomes = Vec::new();
         for statement in &statements {
-            let there = created(statement).and_then(|name| self.shared.inner.lock().catalog.get(name).cloned());
+            let there =
+                created(statement).and_then(|name| self.shared.inner.lock().catalog.get(name).cloned());
             match there {
                 Some(def) if same_words(&def.sql, &statement.text) => outcomes.push(Outcome::Done {
                     message: format!("{} is there already", def.name),
@@ -213,7 +212,8 @@ impl Engine {
             bd_sql::analyze(parsed, &inner.catalog).map_err(|e| EngineError::Sql(e.to_string()))?;
         let text = parsed.text.trim().to_string();
         match statement {
-            Statement::CreateSource { exists: true, def, .. } | Statement::CreateAs { exists: true, def, .. } => {
+            Statement::CreateSource { exists: true, def, .. }
+            | Statement::CreateAs { exists: true, def, .. } => {
                 Ok(Outcome::Done { message: format!("{} is there already", def.name), query: None })
             }
             Statement::CreateSource { def, partitions, .. } => {
@@ -241,7 +241,9 @@ impl Engine {
             Statement::Drop { name: None, .. } => {
                 Ok(Outcome::Done { message: "There is no such source; nothing to do".into(), query: None })
             }
-            Statement::Drop { name: Some(name), delete_topic } => self.drop_source(&mut inner, text, &name, delete_topic),
+            Statement::Drop { name: Some(name), delete_topic } => {
+                self.drop_source(&mut inner, text, &name, delete_topic)
+            }
             Statement::Terminate { query } => {
                 if !inner.queries.values().any(|q| q.status.id.eq_ignore_ascii_case(&query)) {
                     return Err(EngineError::Statement(format!("Unknown queryId: {query}")));
@@ -250,7 +252,9 @@ impl Engine {
                 self.settle(&mut inner, stopped)?;
                 Ok(Outcome::Done { message: "Query terminated.".into(), query: None })
             }
-            Statement::Show(show) => super::listing::show(show, &inner.catalog, &inner.list(), self.shared.cluster.as_ref()),
+            Statement::Show(show) => {
+                super::listing::show(show, &inner.catalog, &inner.list(), self.shared.cluster.as_ref())
+            }
             Statement::Describe { source, extended } => {
                 super::listing::describe(&source, extended, &inner.list(), self.shared.cluster.as_ref())
             }
@@ -275,7 +279,12 @@ impl Engine {
         }
     }
 
-    fn create_topic(&self, def: &SourceDef, partitions: Option<i32>, default: i32) -> Result<(), EngineError> {
+    fn create_topic(
+        &self,
+        def: &SourceDef,
+        partitions: Option<i32>,
+        default: i32,
+    ) -> Result<(), EngineError> {
         let cluster = &self.shared.cluster;
         if let Some(info) = cluster.topic(&def.topic)? {
             return match partitions {
@@ -332,7 +341,10 @@ impl Engine {
                 Err(e) => return Err(e.into()),
             }
         }
-        Ok(Outcome::Done { message: format!("Source `{}` (topic: {}) was dropped.", def.name, def.topic), query: None })
+        Ok(Outcome::Done {
+            message: format!("Source `{}` (topic: {}) was dropped.", def.name, def.topic),
+            query: None,
+        })
     }
 
     /// After queries were taken out: waits for their threads, deletes their state, and lets others take over their rejects.
@@ -437,7 +449,9 @@ impl Engine {
         for topic in topics {
             let partitions = self.shared.cluster.topic(&topic)?.map_or(0, |t| t.partitions);
             let of_topic = (0..partitions)
-                .map(|p| self.shared.cluster.offset(&TopicPartition::new(topic.as_str(), p), OffsetSpec::Stable))
+                .map(|p| {
+                    self.shared.cluster.offset(&TopicPartition::new(topic.as_str(), p), OffsetSpec::Stable)
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             ends.insert(topic, of_topic);
         }
@@ -496,4 +510,3 @@ fn same_words(a: &str, b: &str) -> bool {
     let words = |s: &str| s.trim().trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
     words(a) == words(b)
 }
-

@@ -69,7 +69,10 @@ impl Input {
     ///
     /// # Errors
     /// A format that is not known, a rule that cannot be compiled.
-    pub fn new(source: Arc<SourceDef>, columns: impl IntoIterator<Item = usize>) -> Result<Self, EngineError> {
+    pub fn new(
+        source: Arc<SourceDef>,
+        columns: impl IntoIterator<Item = usize>,
+    ) -> Result<Self, EngineError> {
         let mut needed: Vec<usize> = columns.into_iter().collect();
         needed.extend(source.timestamp.iter().map(|t| t.column));
         needed.extend((0..source.columns.len()).filter(|i| source.columns[*i].not_null));
@@ -94,8 +97,9 @@ impl Input {
             }
         }
         let key = if key_used { Some(key_codec(&source)?) } else { None };
-        let value = bd_schema::codec(&source.value_format, &Schema::new(value_fields), bd_schema::Role::Value)
-            .map_err(|e| EngineError::Statement(e.to_string()))?;
+        let value =
+            bd_schema::codec(&source.value_format, &Schema::new(value_fields), bd_schema::Role::Value)
+                .map_err(|e| EngineError::Statement(e.to_string()))?;
 
         let local = |place: usize| needed.iter().position(|n| *n == place).unwrap_or_default();
         let time = match &source.timestamp {
@@ -115,8 +119,7 @@ impl Input {
                 Ok((Compiled::new(&condition)?, check.text.clone()))
             })
             .collect::<Result<_, EngineError>>()?;
-        let not_null =
-            (0..needed.len()).filter(|i| source.columns[needed[*i]].not_null).collect();
+        let not_null = (0..needed.len()).filter(|i| source.columns[needed[*i]].not_null).collect();
         Ok(Self { source, columns: needed, key, value, slots, time, checks, not_null })
     }
 
@@ -176,7 +179,8 @@ impl Input {
         let mut aligned = self.align(records, true)?;
         let tombstones: BooleanArray =
             aligned.rows.iter().map(|i| Some(records.values[*i as usize].is_null())).collect();
-        let times: Int64Array = aligned.rows.iter().map(|i| records.timestamps[*i as usize]).collect::<Vec<_>>().into();
+        let times: Int64Array =
+            aligned.rows.iter().map(|i| records.timestamps[*i as usize]).collect::<Vec<_>>().into();
         let len = aligned.rows.len();
         aligned.columns.push(Arc::new(times));
         Ok(TableRows { chunk: Chunk::inserts(aligned.columns, len), tombstones, dead: aligned.dead })
@@ -211,7 +215,9 @@ impl Input {
 
     fn no_time_reason(&self) -> String {
         match &self.source.timestamp {
-            Some(spec) => format!("no event time: column {} is NULL or no time", self.source.columns[spec.column].name),
+            Some(spec) => {
+                format!("no event time: column {} is NULL or no time", self.source.columns[spec.column].name)
+            }
             None => "no event time: the record has no timestamp".into(),
         }
     }
@@ -246,7 +252,8 @@ impl Input {
         let mut decoded_keys = key.decode_arrow(&keys);
         dead.extend(decoded_keys.errors.iter().map(|e| reject(e, "key")));
         if is_table {
-            let null = |i: &u32| Rejected { index: *i, reason: "the key is null: a table's row needs one".into() };
+            let null =
+                |i: &u32| Rejected { index: *i, reason: "the key is null: a table's row needs one".into() };
             dead.extend(decoded_keys.nulls.iter().map(null));
             decoded_keys.nulls.clear();
         }

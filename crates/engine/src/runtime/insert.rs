@@ -17,7 +17,8 @@ pub(super) fn insert(
     values: &Row,
 ) -> Result<(), EngineError> {
     let pick = |places: Vec<usize>| -> Row { places.into_iter().map(|i| values[i].clone()).collect() };
-    let failed = |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
+    let failed =
+        |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
     let mut key = Vec::new();
     let key_columns = source.key_columns();
     if !key_columns.is_empty() {
@@ -38,4 +39,3 @@ pub(super) fn insert(
     writer.append(&tp, records)?.wait(Duration::from_secs(60))?;
     Ok(())
 }
-

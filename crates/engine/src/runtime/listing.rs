@@ -14,7 +14,12 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// The cluster's.
-pub(super) fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &dyn Cluster) -> Result<Outcome, EngineError> {
+pub(super) fn show(
+    show: Show,
+    catalog: &Catalog,
+    queries: &[Query],
+    cluster: &dyn Cluster,
+) -> Result<Outcome, EngineError> {
     let sources = |kind: SourceKind| -> Vec<Vec<String>> {
         let of_kind = catalog.iter().filter(|s| s.kind == kind);
         of_kind
@@ -22,15 +27,32 @@ pub(super) fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &d
             .collect()
     };
     let (columns, rows) = match show {
-        Show::Streams => (vec!["Stream Name", "Kafka Topic", "Key Format", "Value Format"], sources(SourceKind::Stream)),
-        Show::Tables => (vec!["Table Name", "Kafka Topic", "Key Format", "Value Format"], sources(SourceKind::Table)),
+        Show::Streams => {
+            (vec!["Stream Name", "Kafka Topic", "Key Format", "Value Format"], sources(SourceKind::Stream))
+        }
+        Show::Tables => {
+            (vec!["Table Name", "Kafka Topic", "Key Format", "Value Format"], sources(SourceKind::Table))
+        }
         Show::Topics => {
             let topics = cluster.topics()?;
             let user = topics.into_iter().filter(|t| !t.name.starts_with("_bd_"));
-            (vec!["Kafka Topic", "Partitions"], user.map(|t| vec![t.name, t.partitions.to_string()]).collect())
+            (
+                vec!["Kafka Topic", "Partitions"],
+                user.map(|t| vec![t.name, t.partitions.to_string()]).collect(),
+            )
         }
         Show::Queries => (
-            vec!["Query ID", "Status", "Sink Name", "Rows In", "Rows Out", "Late", "Dead Letters", "Dropped", "Errors"],
+            vec![
+                "Query ID",
+                "Status",
+                "Sink Name",
+                "Rows In",
+                "Rows Out",
+                "Late",
+                "Dead Letters",
+                "Dropped",
+                "Errors",
+            ],
             queries.iter().map(query_row).collect(),
         ),
         Show::Functions => {
@@ -38,7 +60,9 @@ pub(super) fn show(show: Show, catalog: &Catalog, queries: &[Query], cluster: &d
             let rows = functions.iter().map(|f| vec![f.name.into(), f.kind.into(), f.signature.into()]);
             (vec!["Function Name", "Category", "Call"], rows.collect())
         }
-        Show::Properties => (vec!["Property", "Value"], vec![vec!["auto.offset.reset".into(), "earliest".into()]]),
+        Show::Properties => {
+            (vec!["Property", "Value"], vec![vec!["auto.offset.reset".into(), "earliest".into()]])
+        }
     };
     Ok(Outcome::Listing { columns, rows })
 }
@@ -111,7 +135,8 @@ pub(super) fn describe(
         let end = cluster.offset(&tp, OffsetSpec::Stable)?;
         let _ = writeln!(text, "  partition {p}: offsets {start}..{end}");
     }
-    let _ = writeln!(text, "Dead letters : {}\nLate rows    : {}", source.dead_letter_topic, source.late_topic);
+    let _ =
+        writeln!(text, "Dead letters : {}\nLate rows    : {}", source.dead_letter_topic, source.late_topic);
     if let Some(query) = &source.query {
         let _ = writeln!(text, "Written by   : {query}");
     }

@@ -51,12 +51,19 @@ impl Tables {
     ///
     /// # Errors
     /// The cluster's; a plan that reads a stream.
-    pub fn pull(&self, plan: &Plan, order: &[(usize, bool)], limit: Option<usize>) -> Result<Vec<Row>, EngineError> {
+    pub fn pull(
+        &self,
+        plan: &Plan,
+        order: &[(usize, bool)],
+        limit: Option<usize>,
+    ) -> Result<Vec<Row>, EngineError> {
         let mut chain = Chain::new(plan)?;
         let mut out = Vec::new();
         for leaf in 0..chain.leaves().len() {
             let Node::TableScan { source, columns, rowtime } = chain.leaves()[leaf].plan.node.clone() else {
-                return Err(EngineError::Statement("a pull query reads tables; add EMIT CHANGES for a stream".into()));
+                return Err(EngineError::Statement(
+                    "a pull query reads tables; add EMIT CHANGES for a stream".into(),
+                ));
             };
             for chunk in self.rows_of(&source)? {
                 let mut places = columns.clone();
@@ -107,7 +114,8 @@ impl Kept {
         let mut types: Vec<_> = source.columns.iter().map(|c| c.data_type.to_arrow()).collect();
         types.push(bd_schema::DataType::BigInt.to_arrow());
         let rows = UpsertMap::new(source.key_columns(), types)?;
-        let mut reader = cluster.open_reader(ReaderConfig { client_id: "bd-pull".into(), ..ReaderConfig::default() })?;
+        let mut reader =
+            cluster.open_reader(ReaderConfig { client_id: "bd-pull".into(), ..ReaderConfig::default() })?;
         let partitions: Vec<_> =
             (0..info.partitions).map(|p| TopicPartition::new(source.topic.as_str(), p)).collect();
         for tp in &partitions {
@@ -155,7 +163,9 @@ pub fn rows_of_chunks(plan: &Plan, chunks: &[Chunk]) -> Result<Vec<Row>, EngineE
         let batch = RecordBatch::try_new_with_options(arrow.clone(), columns, &options)?;
         let of_chunk = bd_schema::arrow_to_rows(&schema, &batch)
             .map_err(|e| EngineError::Statement(format!("a row cannot be shown: {e}")))?;
-        rows.extend(of_chunk.into_iter().enumerate().filter(|(i, _)| chunk.op(*i) == Op::Insert).map(|(_, r)| r));
+        rows.extend(
+            of_chunk.into_iter().enumerate().filter(|(i, _)| chunk.op(*i) == Op::Insert).map(|(_, r)| r),
+        );
     }
     Ok(rows)
 }

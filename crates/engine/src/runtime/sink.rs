@@ -144,9 +144,9 @@ impl Half {
         let columns = self.columns.iter().map(|c| chunk.columns[*c].clone()).collect();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(chunk.len));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
-        self.codec
-            .encode_arrow(&batch, out)
-            .map_err(|e| EngineError::Statement(format!("a row cannot be written as {}: {e}", self.codec.format())))
+        self.codec.encode_arrow(&batch, out).map_err(|e| {
+            EngineError::Statement(format!("a row cannot be written as {}: {e}", self.codec.format()))
+        })
     }
 }
 

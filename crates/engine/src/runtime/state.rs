@@ -55,7 +55,9 @@ impl Inner {
         let (text, query) = match command {
             Command::Drain { ends } => {
                 let each = ends.iter().flat_map(|(topic, ends)| {
-                    ends.iter().enumerate().map(|(p, end)| (TopicPartition::new(topic.as_str(), p as i32), *end))
+                    ends.iter()
+                        .enumerate()
+                        .map(|(p, end)| (TopicPartition::new(topic.as_str(), p as i32), *end))
                 });
                 let ends: DrainEnds = Arc::new(each.collect());
                 self.queries.values().for_each(|q| q.status.set_drain(ends.clone()));
@@ -77,7 +79,8 @@ impl Inner {
                     let sink = self.catalog.insert(def);
                     let status = QueryStatus::new(query.clone().unwrap_or_default());
                     let (plan, thread) = (Arc::new(plan), Arc::new(Mutex::new(None)));
-                    self.queries.insert(self.next, Query { status, sink, plan, rejects_of: Vec::new(), thread });
+                    self.queries
+                        .insert(self.next, Query { status, sink, plan, rejects_of: Vec::new(), thread });
                 }
                 Statement::Drop { name: Some(name), .. } => {
                     let def = self.catalog.remove(&name);
@@ -139,4 +142,3 @@ impl Inner {
 pub(super) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
-

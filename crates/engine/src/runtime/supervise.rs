@@ -40,7 +40,9 @@ fn may_work_later(error: &EngineError) -> bool {
     matches!(
         error,
         EngineError::Cluster(ClusterError::Retriable { .. })
-            | EngineError::Commit(CommitError::Aborted(_) | CommitError::Retriable(_) | CommitError::Fatal(_))
+            | EngineError::Commit(
+                CommitError::Aborted(_) | CommitError::Retriable(_) | CommitError::Fatal(_)
+            )
     )
 }
 
@@ -50,4 +52,3 @@ pub(super) fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> Result<Joi
         .spawn(f)
         .map_err(|e| EngineError::Statement(format!("no thread for query {name}: {e}")))
 }
-

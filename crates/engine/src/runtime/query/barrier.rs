@@ -49,7 +49,8 @@ impl Task {
         let full = output.bytes_since_full > changelog::MIN_CHANGES.max(2 * output.full_bytes);
         let state = self.changed_state(output, full, last)?;
         let state_bytes = state.bytes() as u64;
-        let state_ack = if state.is_empty() { None } else { Some(output.writer.append(&output.changelog, state)?) };
+        let state_ack =
+            if state.is_empty() { None } else { Some(output.writer.append(&output.changelog, state)?) };
         for (partition, ack) in acks {
             output.ends[partition] = ack.wait(ACK_WAIT)?.last_offset + 1;
         }
@@ -90,7 +91,12 @@ impl Task {
         Ok(())
     }
 
-    fn changed_state(&mut self, output: &TopicOutput, full: bool, last: bool) -> Result<RecordsBuilder, EngineError> {
+    fn changed_state(
+        &mut self,
+        output: &TopicOutput,
+        full: bool,
+        last: bool,
+    ) -> Result<RecordsBuilder, EngineError> {
         let mut state = ChangelogWriter::new(full, self.stream_time);
         for part in self.inputs.iter().flat_map(|i| &i.parts) {
             if part.max_time != i64::MIN && (full || part.max_time != part.saved_time) {

@@ -73,7 +73,12 @@ pub struct QueryConfig {
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        Self { commit_interval: Duration::from_millis(100), batch_rows: None, poll_bytes: 1 << 20, on_step: None }
+        Self {
+            commit_interval: Duration::from_millis(100),
+            batch_rows: None,
+            poll_bytes: 1 << 20,
+            on_step: None,
+        }
     }
 }
 
@@ -267,7 +272,8 @@ impl Task {
             }
         }
         Ok(())
-    }}
+    }
+}
 
 fn time_key(tp: &TopicPartition) -> String {
     format!("time/{}/{}", tp.topic, tp.partition)

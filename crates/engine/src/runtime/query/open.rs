@@ -1,6 +1,8 @@
 //! Opening a task: the writer, the state of the last commit, the tables.
 
-use super::{Destination, Part, QueryContext, SourceInput, Task, TopicOutput, Use, changelog_topic, group_of, time_key};
+use super::{
+    Destination, Part, QueryContext, SourceInput, Task, TopicOutput, Use, changelog_topic, group_of, time_key,
+};
 use crate::error::EngineError;
 use crate::operators::UpsertMap;
 use crate::runtime::chain::Chain;
@@ -9,7 +11,10 @@ use crate::runtime::input::Input;
 use crate::runtime::query::split::split_at;
 use crate::runtime::sink::Sink;
 use crate::runtime::watermarks::{self, Adopter};
-use bd_cluster::{Cluster, ClusterError, GroupMember, Isolation, NewTopic, OffsetSpec, Reader, ReaderConfig, TopicPartition, WriterConfig};
+use bd_cluster::{
+    Cluster, ClusterError, GroupMember, Isolation, NewTopic, OffsetSpec, Reader, ReaderConfig,
+    TopicPartition, WriterConfig,
+};
 use bd_sql::catalog::{SourceDef, SourceKind};
 use bd_sql::plan::Node;
 use std::collections::{BTreeMap, HashMap};
@@ -27,8 +32,10 @@ impl Task {
     pub fn open(context: Arc<QueryContext>, destination: Destination) -> Result<Self, EngineError> {
         let cluster = context.cluster.clone();
         let chain = Chain::new(&context.plan)?;
-        let reader_config =
-            ReaderConfig { isolation: Isolation::ReadCommitted, client_id: format!("bd-{}", context.status.id) };
+        let reader_config = ReaderConfig {
+            isolation: Isolation::ReadCommitted,
+            client_id: format!("bd-{}", context.status.id),
+        };
         let reader = cluster.open_reader(reader_config.clone())?;
         let (mut output, mut client, mut from_beginning) = (None, None, true);
         match destination {
@@ -91,7 +98,8 @@ impl Task {
                     output.full_bytes = 0;
                     output.bytes_since_full = 0;
                 }
-                let bytes = if kind == Kind::Changes { &mut output.bytes_since_full } else { &mut output.full_bytes };
+                let bytes =
+                    if kind == Kind::Changes { &mut output.bytes_since_full } else { &mut output.full_bytes };
                 *bytes += value.len() as u64;
                 for (node, key, value) in entries {
                     if node == QUERY_NODE {
@@ -153,7 +161,8 @@ impl Task {
             }
             for (p, part) in input.parts.iter_mut().enumerate() {
                 let start = cluster.offset(&part.tp, OffsetSpec::Earliest)?;
-                let target = if input.lookup { cluster.offset(&part.tp, OffsetSpec::Stable)? } else { part.position };
+                let target =
+                    if input.lookup { cluster.offset(&part.tp, OffsetSpec::Stable)? } else { part.position };
                 part.position = start;
                 if start < target {
                     loader.assign(&part.tp, start)?;
@@ -165,7 +174,8 @@ impl Task {
             if self.context.status.must_stop() {
                 return Ok(false);
             }
-            let Some(records) = loader.poll(self.context.config.poll_bytes, Duration::from_millis(100))? else {
+            let Some(records) = loader.poll(self.context.config.poll_bytes, Duration::from_millis(100))?
+            else {
                 continue;
             };
             let Some((i, p, target)) = targets.get(&records.partition).copied() else { continue };
@@ -213,9 +223,7 @@ fn open_output(context: &QueryContext, def: &SourceDef) -> Result<TopicOutput, E
     })?;
     let keep = NewTopic::new(changelog_topic(id), 1).with("retention.ms", "-1");
     ensure_topic(cluster.as_ref(), keep)?;
-    let info = cluster
-        .topic(&def.topic)?
-        .ok_or_else(|| ClusterError::UnknownTopic(def.topic.clone()))?;
+    let info = cluster.topic(&def.topic)?.ok_or_else(|| ClusterError::UnknownTopic(def.topic.clone()))?;
     let sink = Sink::new(def, &context.plan, info.partitions)?;
     let ends = sink
         .partitions()
@@ -263,16 +271,21 @@ fn open_inputs(
             Node::TableScan { source, columns, rowtime } => (source, columns, *rowtime),
             _ => continue,
         };
-        let entry = by_source.entry(source.name.to_ascii_lowercase()).or_insert_with(|| (source.clone(), Vec::new()));
+        let entry =
+            by_source.entry(source.name.to_ascii_lowercase()).or_insert_with(|| (source.clone(), Vec::new()));
         entry.1.push((leaf, columns.clone(), rowtime));
     }
     let mut inputs = Vec::new();
     for (name, (source, scans)) in by_source {
         let lookup = scans.iter().all(|(leaf, ..)| chain.leaves()[*leaf].lookup);
         if !lookup && scans.iter().any(|(leaf, ..)| chain.leaves()[*leaf].lookup) {
-            return Err(EngineError::Unsupported(format!("joining table {} with its own changes", source.name)));
+            return Err(EngineError::Unsupported(format!(
+                "joining table {} with its own changes",
+                source.name
+            )));
         }
-        let input = Input::new(source.clone(), scans.iter().flat_map(|(_, columns, _)| columns.iter().copied()))?;
+        let input =
+            Input::new(source.clone(), scans.iter().flat_map(|(_, columns, _)| columns.iter().copied()))?;
         let uses = scans
             .iter()
             .map(|(leaf, columns, rowtime)| {
@@ -289,12 +302,15 @@ fn open_inputs(
                 Ok(Use { leaf: *leaf, places, table: table.transpose()? })
             })
             .collect::<Result<Vec<_>, EngineError>>()?;
-        let info = cluster
-            .topic(&source.topic)?
-            .ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?;
-        let tps: Vec<_> = (0..info.partitions).map(|p| TopicPartition::new(source.topic.as_str(), p)).collect();
-        let committed =
-            if persistent { cluster.committed(&group_of(&context.status.id), &tps)? } else { vec![None; tps.len()] };
+        let info =
+            cluster.topic(&source.topic)?.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?;
+        let tps: Vec<_> =
+            (0..info.partitions).map(|p| TopicPartition::new(source.topic.as_str(), p)).collect();
+        let committed = if persistent {
+            cluster.committed(&group_of(&context.status.id), &tps)?
+        } else {
+            vec![None; tps.len()]
+        };
         let mut parts = Vec::new();
         for (tp, committed) in tps.into_iter().zip(committed) {
             let from = if from_beginning || lookup { OffsetSpec::Earliest } else { OffsetSpec::Stable };
@@ -322,4 +338,3 @@ fn open_inputs(
     }
     Ok(inputs)
 }
-

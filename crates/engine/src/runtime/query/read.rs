@@ -76,7 +76,13 @@ impl Task {
         Ok(())
     }
 
-    pub(super) fn table_records(&mut self, i: usize, p: usize, records: &Records, emit: bool) -> Result<(), EngineError> {
+    pub(super) fn table_records(
+        &mut self,
+        i: usize,
+        p: usize,
+        records: &Records,
+        emit: bool,
+    ) -> Result<(), EngineError> {
         let input = &mut self.inputs[i];
         let rows = input.input.table_rows(records)?;
         let dead_topic = input.input.source.dead_letter_topic.clone();
@@ -97,7 +103,15 @@ impl Task {
     }
 
     /// Queues records for a dead-letter or late topic, with Kafka Connect's headers.
-    fn reject(&mut self, i: usize, p: usize, records: &Records, rows: &[Rejected], topic: String, class: &str) {
+    fn reject(
+        &mut self,
+        i: usize,
+        p: usize,
+        records: &Records,
+        rows: &[Rejected],
+        topic: String,
+        class: &str,
+    ) {
         let input = &self.inputs[i];
         if rows.is_empty() || !input.writes_rejects || self.output.is_none() {
             return;
@@ -144,7 +158,8 @@ impl Task {
                 let (tp, position) = (part.tp.clone(), part.position);
                 let ended = part.end.is_some_and(|end| position >= end);
                 let idle = source.idle_timeout_ms.is_some_and(|ms| {
-                    position >= part.stable && part.last_data.elapsed() >= Duration::from_millis(ms.max(0) as u64)
+                    position >= part.stable
+                        && part.last_data.elapsed() >= Duration::from_millis(ms.max(0) as u64)
                 });
                 let of_part = if ended || idle {
                     i64::MAX
@@ -186,38 +201,43 @@ impl Task {
         })
     }
 
-    /// Pauses partitions that run ahead of slower ones, so that state stays bounded. Slower is one with records to read, and one
-    /// that a query still writes: it stands where its watermark stands. A derived input never waits for itself, since its
-    /// watermark comes with its own records.
+    /// Pauses partitions that run ahead of slower ones, so that state stays bounded. A partition stands at its greatest event time,
+    /// one that a query writes at its watermark (its rows between two marks come in no order); slower is one with records to
+    /// read, or that is written still. The slowest is never paused, so there is always one to read.
     pub(super) fn balance(&mut self) -> Result<(), EngineError> {
-        let is_stream = |input: &SourceInput| input.input.source.kind == SourceKind::Stream;
-        let mut slowest = vec![i64::MAX; self.inputs.len()];
-        for (i, input) in self.inputs.iter().enumerate().filter(|(_, input)| is_stream(input)) {
-            for part in &input.parts {
+        let mut stands: Vec<(usize, usize, i64)> = Vec::new();
+        let mut slowest = i64::MAX;
+        for (i, input) in self.inputs.iter().enumerate() {
+            if input.input.source.kind != SourceKind::Stream {
+                continue;
+            }
+            for (p, part) in input.parts.iter().enumerate() {
                 let (time, behind) = if input.input.source.query.is_some() {
                     let watermark = self.adopter.peek(&part.tp);
                     (watermark, watermark != i64::MAX)
                 } else {
                     (part.max_time, part.position < part.end.unwrap_or(part.stable).min(part.stable))
                 };
+                stands.push((i, p, time));
                 if behind {
-                    slowest[i] = slowest[i].min(time);
+                    slowest = slowest.min(time);
                 }
             }
         }
-        for (i, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| is_stream(input)) {
-            let derived = input.input.source.query.is_some();
-            let others = slowest.iter().enumerate().filter(|(j, _)| !derived || *j != i).map(|(_, time)| *time);
-            let limit = others.min().unwrap_or(i64::MAX).saturating_add(MAX_AHEAD_MS);
-            for part in &mut input.parts {
-                let pause = part.max_time > limit;
-                if pause == part.paused {
-                    continue;
-                }
-                part.paused = pause;
-                let tp = std::slice::from_ref(&part.tp);
-                if pause { self.reader.pause(tp)? } else { self.reader.resume(tp)? };
+        let limit = slowest.saturating_add(MAX_AHEAD_MS);
+        for (i, p, time) in stands {
+            let part = &mut self.inputs[i].parts[p];
+            let pause = time > limit;
+            if pause == part.paused {
+                continue;
             }
+            part.paused = pause;
+            let tp = std::slice::from_ref(&part.tp);
+            if pause {
+                self.reader.pause(tp)?
+            } else {
+                self.reader.resume(tp)?
+            };
         }
         Ok(())
     }
