@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 actions=${BENCH_ACTIONS:-10000000}             # of the case for bd alone
 spark_actions=${BENCH_SPARK_ACTIONS:-2000000}  # of the case for bd and Spark
 rounds=${BENCH_ROUNDS:-5}                      # of the log
-megabytes=${BENCH_MB:-300}                     # in a round of it
+megabytes=${BENCH_MB:-500}                     # in a round of it
 parts=" ${BENCH_PARTS:-log case spark} "
 [ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
 limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
@@ -130,20 +130,29 @@ make_case() { # FOLDER ACTIONS
   run "$cases" generate --seed 1 --actions "$2" --devices $(($2 / 250 + 4)) --plain --no-expected --out "$1"
 }
 
-# Runs bd over a case to the ends of its topics and records it; its output topics are fingerprinted if $4 says so.
-bd_job() { # LOADED-DATA PIPELINE NAME EVENTS COMPARE TOPIC...
-  local data=$work/data-job
-  rm -rf "$data"
-  cp -r "$1" "$data"
-  sync "$data"
-  run "$bench" job --system bd --job "$3" --events "$4" --timeout "$limit" --results "$results" -- \
-    "$bd" run "$here/$2" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0 || true
-  if [ "$5" = yes ]; then
-    start_log "$data"
-    run "$bench" rows --bootstrap "$address" --system bd --job "$3" --results "$results" "${@:6}"
-    stop_log
+# Runs bd over the case in a data folder (which is used up) to the ends of its topics, and fingerprints the topics named.
+bd_job() { # DATA PIPELINE NAME EVENTS TOPIC...
+  local data=$1 pipeline=$2 name=$3 events=$4
+  shift 4
+  sync # what was written before is not this job's work
+  if run "$bench" job --system bd --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
+    "$bd" run "$here/$pipeline" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0; then
+    if [ $# -gt 0 ]; then
+      start_log "$data"
+      run "$bench" rows --bootstrap "$address" --system bd --job "$name" --results "$results" "$@"
+      stop_log
+    fi
   fi
   rm -rf "$data"
+}
+
+# Both jobs over the case in a data folder, which is used up; with their outputs fingerprinted if $4 is yes.
+bd_jobs() { # DATA ACTIONS INPUTS COMPARE
+  local outputs=(sessions show_views ad_views)
+  [ "$4" = yes ] || outputs=()
+  cp -r "$1" "$1-copy"
+  bd_job "$1-copy" sessions.yaml "sessions alone" "$2" "${outputs[@]:0:1}"
+  bd_job "$1" views.yaml "three outputs" "$3" "${outputs[@]}"
 }
 
 # A case in bd's log: FOLDER holds it, FOLDER-data is bd's data with the topics loaded.
@@ -160,9 +169,7 @@ bench_case() {
   load_case "$case"
   inputs=$(lines "$case/actions.jsonl" "$case/ads.jsonl" "$case/device_locations.jsonl")
   rm -rf "$case"
-  bd_job "$case-data" sessions.yaml "sessions alone" "$actions" no
-  bd_job "$case-data" views.yaml "three outputs" "$inputs" no
-  rm -rf "$case-data"
+  bd_jobs "$case-data" "$actions" "$inputs" no
 }
 
 # Spark's job over the case, from Kafka to Kafka; the topics of each run are its own.
@@ -174,14 +181,17 @@ spark_job() { # HEAP CASE NAME EVENTS OUTPUT...
   run "$bench" lines --bootstrap "$cluster" --topic actions --file "$case/actions.jsonl"
   run "$bench" lines --bootstrap "$cluster" --topic ads --file "$case/ads.jsonl"
   run "$bench" lines --bootstrap "$cluster" --topic device_locations --file "$case/device_locations.jsonl"
-  (
+  if (
     cd "$work" # where Spark leaves its warehouse folder
     run "$bench" job --system Spark --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
-      env "SPARK_MEMORY=$heap" "$peers/spark.sh" submit --driver-class-path "$work/classes" --conf "spark.local.dir=$work" \
+      env "SPARK_MEMORY=$heap" "SPARK_LOCAL_DIRS=$work" "$peers/spark.sh" submit --driver-class-path "$work/classes" \
       "$peers/spark/tv.py" --jvm --end --bootstrap "$cluster" --checkpoint "$work/checkpoint" \
-      --users "$case/users.jsonl" --channels "$case/channels.json" --batch "${BENCH_SPARK_BATCH:-500000}" "$@"
-  ) || true
-  run "$bench" rows --bootstrap "$cluster" --system Spark --job "$name" --results "$results" "$@" || true
+      --users "$case/users.jsonl" --channels "$case/channels.json" --batch "${BENCH_SPARK_BATCH:-500000}" "$@" 2>spark.log
+  ); then
+    run "$bench" rows --bootstrap "$cluster" --system Spark --job "$name" --results "$results" "$@"
+  else
+    tail -n 30 "$work/spark.log" >&2
+  fi
   rm -rf "$work/checkpoint"
   stop_kafka
 }
@@ -193,9 +203,7 @@ bench_spark() {
   make_case "$case" "$spark_actions"
   inputs=$(lines "$case/actions.jsonl" "$case/ads.jsonl" "$case/device_locations.jsonl")
   load_case "$case"
-  bd_job "$case-data" sessions.yaml "sessions alone" "$spark_actions" yes sessions
-  bd_job "$case-data" views.yaml "three outputs" "$inputs" yes sessions show_views ad_views
-  rm -rf "$case-data"
+  bd_jobs "$case-data" "$spark_actions" "$inputs" yes
   if [ -n "$lacks" ]; then
     note "Apache Spark is left out: $lacks"
   else

@@ -1,8 +1,12 @@
 //! The tables at the end, and a line on how each figure is made.
 
 use crate::results::{Direction, Entry, JobRun, Round, TopicRows};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// The job over next to nothing, which shows what a system's start takes.
+const START: &str = "start";
 
 /// The whole report.
 pub(crate) fn text(entries: &[Entry]) -> String {
@@ -40,7 +44,7 @@ const LOG_LEGEND: &str = "
 MB/s       megabytes (10^6) of record values, before compression, from the first record to the last acknowledgement (produce)
            or from the assignment to the last record (consume: straight after, so from the page cache). Median of the rounds.
 CPU s/GB   user + system time of the server's process during the round, of /proc/PID/stat, by gigabyte of values. Median.
-RSS        VmRSS of the server's process after the round, of /proc/PID/status. Median.
+RSS        VmRSS of the server's process after the round, of /proc/PID/status (the page cache is not in it). Median.
 ratio      the first server's median by the other's. Above 1 is better for MB/s, below 1 for CPU and RSS.
 bd has fsynced a record before it acknowledges it; Kafka acknowledges from the page cache (its default: flush.messages unset).
 Both servers run all the time and take turns in changing order; the first round of each kind warms up and is not counted.
@@ -49,6 +53,7 @@ Both servers run all the time and take turns in changing order; the first round 
 const JOB_LEGEND: &str = "
 events     records in the topics that the job reads.
 seconds    from the program's start to its end: loading of tables, start of a JVM, everything.
+start      the sessions of ten actions: what the program takes to start.
 CPU s      user + system time of the program and all its descendants. bd's includes its log: reading, writing, fsync. Spark's
            does not include Kafka's process, which serves it.
 peak RSS   the most that its processes held together, sampled every 100 ms, or the kernel's own high-water mark of one.
@@ -76,17 +81,21 @@ const FIGURES: [Figure; 3] = [
     ("RSS MB", |r| r.rss_bytes as f64 / 1e6),
 ];
 
+/// Which rounds are compared, in the table's order: large records first, not compressed ones first.
+type Kind<'a> = (Direction, Reverse<usize>, Option<&'a str>);
+
 fn log_table(rounds: &[&Round]) -> String {
     let mut servers: Vec<&str> = Vec::new();
-    let mut groups: BTreeMap<(Direction, std::cmp::Reverse<usize>, &str), Vec<&Round>> = BTreeMap::new();
+    let mut groups: BTreeMap<Kind<'_>, Vec<&Round>> = BTreeMap::new();
     for round in rounds {
         if !servers.contains(&round.server.as_str()) {
             servers.push(&round.server);
         }
-        let key = (round.direction, std::cmp::Reverse(round.record_bytes), round.compression.as_str());
+        let compression = Some(round.compression.as_str()).filter(|name| *name != "none");
+        let key = (round.direction, Reverse(round.record_bytes), compression);
         groups.entry(key).or_default().push(round);
     }
-    // The order of the first round says which server came first there, not which was named first.
+    // Which one was first in the first round says nothing.
     servers.sort_by_key(|name| *name != "bd");
     let mut head = vec!["".to_owned(), "rounds".to_owned()];
     for (figure, _) in FIGURES {
@@ -102,9 +111,7 @@ fn log_table(rounds: &[&Round]) -> String {
             Direction::Consume => "consume",
         };
         let mut line = vec![
-            format!("{verb} {} B {}", bytes.0, if compression == "none" { "" } else { compression })
-                .trim_end()
-                .into(),
+            format!("{verb} {} B {}", bytes.0, compression.unwrap_or("plain")),
             (group.len() / servers.len()).to_string(),
         ];
         for (_, figure) in FIGURES {
@@ -145,17 +152,22 @@ fn job_table(jobs: &[&JobRun]) -> String {
     }
     let mut out = aligned(&lines);
     for (mine, theirs) in pairs(jobs) {
-        let _ = writeln!(
+        let _ = write!(
             out,
             "\n{}, {} events: {} does {}x the events per CPU second of {}, in {}x the time and {}x the memory",
             mine.job,
             mine.events,
             mine.system,
-            ratio(mine.events as f64 / mine.cpu_seconds, theirs.events as f64 / theirs.cpu_seconds),
+            ratio(theirs.cpu_seconds, mine.cpu_seconds),
             theirs.system,
             ratio(mine.seconds, theirs.seconds),
             ratio(mine.peak_rss_bytes as f64, theirs.peak_rss_bytes as f64),
         );
+        if let Some(start) = jobs.iter().find(|job| job.job == START && job.system == theirs.system) {
+            let less = (theirs.cpu_seconds - start.cpu_seconds).max(0.0);
+            let _ = write!(out, "; {}x without {}'s start", ratio(less, mine.cpu_seconds), theirs.system);
+        }
+        out.push('\n');
     }
     out
 }
@@ -273,7 +285,7 @@ mod tests {
         let text = text(&entries);
         let line = text.lines().find(|l| l.starts_with("produce 1000 B")).unwrap();
         let cells: Vec<&str> = line.split_ascii_whitespace().collect();
-        assert_eq!(cells[3..], ["3", "100", "50.0", "2.00", "1.00", "1.00", "1.00", "50.0", "50.0", "1.00"]);
+        assert_eq!(cells[4..], ["3", "100", "50.0", "2.00", "1.00", "1.00", "1.00", "50.0", "50.0", "1.00"]);
     }
 
     #[test]
