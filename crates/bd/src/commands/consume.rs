@@ -47,9 +47,12 @@ pub(super) fn run(args: &Consume) -> Result<ExitCode> {
     while left > 0 && !(args.no_follow && ends.is_empty()) {
         let Some(records) = reader.poll(POLL_BYTES, POLL_WAIT)? else { continue };
         let end = ends.iter().position(|(tp, _)| *tp == records.partition);
-        let bound = end.map_or(if args.no_follow { 0 } else { i64::MAX }, |i| {
-            if args.no_follow { ends[i].1 } else { i64::MAX }
-        });
+        let bound = match (args.no_follow, end) {
+            (false, _) => i64::MAX,
+            (true, Some(i)) => ends[i].1,
+            // Read to its end already; what came after is not asked for.
+            (true, None) => 0,
+        };
         for i in (0..records.len()).filter(|i| records.offsets[*i] < bound) {
             if left == 0 {
                 break;

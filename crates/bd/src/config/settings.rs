@@ -72,12 +72,21 @@ impl Settings {
         found.into_iter().try_for_each(|(key, value)| self.put(key, value, origin.clone()))
     }
 
-    /// Takes `BD_...` variables.
+    /// Takes `BD_...` variables. One that is no key's is an error where it may be a slip of one.
     pub(crate) fn read_environment(
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<()> {
         let variables: BTreeMap<String, String> = variables.into_iter().collect();
+        let known: Vec<String> = KEYS.iter().map(|k| keys::variable(k.path)).collect();
+        let not_keys = ["BD_LOG", "BD_TEST_KILL"];
+        for name in variables.keys().filter(|name| name.starts_with("BD_") && !known.contains(name)) {
+            // Others may be anybody's: Kubernetes sets BD_SERVICE_HOST for a service named bd.
+            let near = keys::nearest(name, known.iter().map(String::as_str));
+            if let Some(near) = near.filter(|_| !not_keys.contains(&name.as_str())) {
+                bail!("unknown environment variable {name}: did you mean {near}?");
+            }
+        }
         for key in KEYS {
             let name = keys::variable(key.path);
             if let Some(text) = variables.get(&name) {

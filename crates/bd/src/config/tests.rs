@@ -77,9 +77,16 @@ fn errors_say_what_is_wrong_where_and_what_is_nearest() {
 fn set_wins_over_environment_wins_over_file() {
     let mut settings = Settings::default();
     settings.read_yaml("data: file\nlisteners: a:1\nnum.partitions: 2", Origin::File("f".into())).unwrap();
-    let variables = [("BD_DATA", "environment"), ("BD_LISTENERS", "b:2"), ("BD_SERVICE_HOST", "10.0.0.1")];
+    let variables = [
+        ("BD_DATA", "environment"),
+        ("BD_LISTENERS", "b:2"),
+        ("BD_SERVICE_HOST", "10.0.0.1"),
+        ("BD_PORT", "tcp://10.0.0.1:1"),
+    ];
     settings.read_environment(variables.map(|(k, v)| (k.to_string(), v.to_string()))).unwrap();
     settings.set("data=option").unwrap();
+    let slip = settings.read_environment([("BD_LISTNERS".to_string(), "b:2".to_string())]).unwrap_err();
+    assert_eq!(slip.to_string(), "unknown environment variable BD_LISTNERS: did you mean BD_LISTENERS?");
     let config = Config::from_settings(&settings).unwrap();
     assert_eq!(config.data, Path::new("option"));
     assert_eq!(config.listener.to_string(), "b:2");

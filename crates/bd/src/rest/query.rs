@@ -18,7 +18,8 @@ use bd_engine::chunk::{Chunk, Op};
 use bd_engine::runtime::engine::{Outcome, Push};
 use bd_engine::runtime::status::QueryState;
 use bd_schema::{Field, Row, Schema};
-use bd_sql::ast::Statement;
+use bd_sql::ParsedStatement;
+use bd_sql::ast::{ExprKind, SelectItem, Statement};
 use bytes::Bytes;
 use futures_core::Stream;
 use serde::Deserialize;
@@ -33,6 +34,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 const WAITING: usize = 8;
 /// Texts are about so large (bytes).
 const TEXT_BYTES: usize = 64 << 10;
+/// The name of the event time, as a column.
+const ROWTIME: &str = "ROWTIME";
 /// How often a silent query looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -107,10 +110,15 @@ async fn answer(
     let earliest = from_beginning(properties)?;
     let engine = service.0.engine.clone();
     let slot = service.0.push_slots.clone().try_acquire_owned();
-    let started = blocking(move || start(|t, e| engine.execute(t, e), &text, earliest)).await??;
+    let (started, shows_time) =
+        blocking(move || start(|t, e| engine.execute(t, e), &text, earliest)).await??;
     let (texts, body) = mpsc::channel(WAITING);
     match started {
-        Outcome::Push(push) => {
+        Outcome::Push(mut push) => {
+            // A plan of a stream carries the event time along behind its columns; it is shown where it was asked for.
+            if !shows_time {
+                push.columns.pop_if(|last| last.name.eq_ignore_ascii_case(ROWTIME));
+            }
             let slot = slot.map_err(|_| {
                 ApiError::refused("too many push queries are running here; close one of them, and try again")
             })?;
@@ -134,21 +142,33 @@ async fn answer(
     Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(Texts(body))).into_response())
 }
 
-/// Checks that the text is one query, and starts it.
+/// Checks that the text is one query, and starts it. True where its last column is the event time, by the query's own words.
 fn start(
     execute: impl Fn(&str, bool) -> Result<Vec<Outcome>, EngineError>,
     text: &str,
     earliest: bool,
-) -> Result<Outcome, ApiError> {
+) -> Result<(Outcome, bool), ApiError> {
     let failed = |error: &EngineError| ApiError::statement(error, text.trim(), Vec::new());
     let statements = bd_sql::parse(text).map_err(|e| failed(&EngineError::Sql(e.to_string())))?;
-    match statements.as_slice() {
-        [one] if matches!(one.ast, Statement::Select(_)) => {}
+    let shows_time = match statements.as_slice() {
+        [ParsedStatement { ast: Statement::Select(select), .. }] => select.items.last().is_some_and(is_time),
         [one] => return Err(ApiError::refused(format!("{};: is not a query: send it to /ksql", one.text))),
         other => return Err(ApiError::refused(format!("Expected exactly one query, got {}", other.len()))),
-    }
+    };
     let mut outcomes = execute(text, earliest).map_err(|e| failed(&e))?;
-    outcomes.pop().ok_or_else(|| ApiError::refused("Expected exactly one query, got 0"))
+    let outcome = outcomes.pop().ok_or_else(|| ApiError::refused("Expected exactly one query, got 0"))?;
+    Ok((outcome, shows_time))
+}
+
+/// Whether an item of a SELECT gives a column named ROWTIME.
+fn is_time(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::All { .. } => false,
+        SelectItem::Expr { alias: Some(alias), .. } => alias.is(ROWTIME),
+        SelectItem::Expr { expr, alias: None } => {
+            matches!(&expr.kind, ExprKind::Path(path) if path.last().is_some_and(|name| name.is(ROWTIME)))
+        }
+    }
 }
 
 /// The client is gone.
