@@ -181,13 +181,12 @@ spark_job() { # HEAP CASE NAME EVENTS OUTPUT...
   run "$bench" lines --bootstrap "$cluster" --topic actions --file "$case/actions.jsonl"
   run "$bench" lines --bootstrap "$cluster" --topic ads --file "$case/ads.jsonl"
   run "$bench" lines --bootstrap "$cluster" --topic device_locations --file "$case/device_locations.jsonl"
-  if (
-    cd "$work" # where Spark leaves its warehouse folder
-    run "$bench" job --system Spark --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
-      env "SPARK_MEMORY=$heap" "SPARK_LOCAL_DIRS=$work" "$peers/spark.sh" submit --driver-class-path "$work/classes" \
-      "$peers/spark/tv.py" --jvm --end --bootstrap "$cluster" --checkpoint "$work/checkpoint" \
-      --users "$case/users.jsonl" --channels "$case/channels.json" --batch "${BENCH_SPARK_BATCH:-500000}" "$@" 2>spark.log
-  ); then
+  if run "$bench" job --system Spark --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
+    env -C "$work" "SPARK_MEMORY=$heap" "SPARK_LOCAL_DIRS=$work" \
+    "$peers/spark.sh" submit --driver-class-path "$work/classes" \
+    "$peers/spark/tv.py" --jvm --end --bootstrap "$cluster" --checkpoint "$work/checkpoint" \
+    --users "$case/users.jsonl" --channels "$case/channels.json" --batch "${BENCH_SPARK_BATCH:-500000}" "$@" \
+    2>"$work/spark.log"; then
     run "$bench" rows --bootstrap "$cluster" --system Spark --job "$name" --results "$results" "$@"
   else
     tail -n 30 "$work/spark.log" >&2
