@@ -1,5 +1,7 @@
 //! `bd run FILE --drain`: a pipeline played to its end, killed at any point and started again.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! ksqlDB's REST interface, by a real HTTP client against a real process.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 mod support;
 
 use rustix::process::Signal;
@@ -267,6 +269,8 @@ fn the_sql_command_prints_tables_and_errors() {
         "SET 'auto.offset.reset' = 'earliest';\nSELECT id\n FROM events EMIT CHANGES LIMIT 1;\nexit;\n",
     );
     assert!(String::from_utf8_lossy(&typed.stdout).ends_with("id\n--\n7\n"), "{typed:?}");
+    let typed = with_input(&server, "SHOW STREAMS;\n\nSHOW TABLES; SELECT\n nme FROM events EMIT CHANGES;\n");
+    assert!(String::from_utf8_lossy(&typed.stderr).contains("line 4, column 2"), "{typed:?}");
     let failed = run(&[&server[..], &["-e", "\nDROP STREAM nowhere;"]].concat());
     let said = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert_eq!(failed.status.code(), Some(1));

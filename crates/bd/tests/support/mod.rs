@@ -1,5 +1,6 @@
 //! Processes of `bd` and an HTTP client, for the tests of this folder.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

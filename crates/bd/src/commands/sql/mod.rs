@@ -74,17 +74,19 @@ impl Session {
         for line in std::io::stdin().lock().lines() {
             buffer.push_str(&line?);
             buffer.push('\n');
-            if let Some(end) = split::end_of_first(&buffer) {
-                // All whole statements; the rest waits for its semicolon.
-                let end = split::last_end(&buffer).unwrap_or(end);
-                let rest = buffer.split_off(end);
-                let text = std::mem::replace(&mut buffer, rest);
-                for statement in split::all(&text) {
-                    if matches!(self.one(&statement)?, Next::Exit) {
-                        return Ok(ExitCode::SUCCESS);
-                    }
+            // All whole statements; the rest waits for its semicolon.
+            let Some(end) = split::last_end(&buffer) else { continue };
+            let rest = buffer.split_off(end);
+            let text = std::mem::replace(&mut buffer, rest);
+            for statement in split::all(&text) {
+                if matches!(self.one(&statement)?, Next::Exit) {
+                    return Ok(ExitCode::SUCCESS);
                 }
             }
+            // Errors name line and column of the whole input: blanks stand for what was carried out.
+            let lines = text.matches('\n').count();
+            let columns = text.chars().rev().take_while(|c| *c != '\n').count();
+            buffer.insert_str(0, &format!("{}{}", "\n".repeat(lines), " ".repeat(columns)));
         }
         self.all(&buffer)
     }
