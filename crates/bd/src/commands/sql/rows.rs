@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines that are read ahead of printing.
 const AHEAD: usize = 1000;
 /// Columns are padded at most so far: one long text must not push all others off the screen.
 const WIDEST: usize = 40;
 const LOOK: Duration = Duration::from_millis(50);
+const HEADER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Prints rows until the stream ends (`None`) or `stop` says so (the query's id).
 pub(super) fn print(
@@ -30,6 +31,7 @@ pub(super) fn print(
     // Not joined: after an interrupt it ends when the server closes the stream.
     std::thread::Builder::new().name("bd-rows".into()).spawn(read).context("no thread")?;
     let mut table = Growing::default();
+    let begin = Instant::now();
     loop {
         let mut rows = Vec::new();
         let over = take(&lines, &mut rows)?;
@@ -42,7 +44,10 @@ pub(super) fn print(
                 error => failed = Some(message(&error)),
             }
         }
-        crate::commands::print(&table.rows(&cells))?;
+        // The first rows tell how wide the columns are; without any, the names are shown soon.
+        if !cells.is_empty() || over || begin.elapsed() > HEADER_WITHIN {
+            crate::commands::print(&table.rows(&cells))?;
+        }
         if let Some(error) = failed {
             bail!("{error}");
         }
