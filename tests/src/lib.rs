@@ -231,14 +231,14 @@ pub fn bd_binary() -> Result<PathBuf> {
 pub struct Bd {
     /// The address of its log.
     pub cluster: String,
-    /// The address of its SQL, where that role runs.
-    pub engine: Option<String>,
+    /// The URL of its SQL.
+    pub engine: String,
     child: std::process::Child,
     _data: tempfile::TempDir,
 }
 
 impl Bd {
-    /// Starts `bd up` with further arguments and waits until it says that it is ready.
+    /// Starts `bd up` with further arguments and waits until its last role says where it is.
     ///
     /// # Errors
     /// A process that ends, or is not ready in time.
@@ -246,7 +246,7 @@ impl Bd {
         use std::io::{BufRead, BufReader};
         let data = tempfile::tempdir()?;
         let mut child = std::process::Command::new(bd_binary()?)
-            .args(["up", "--set", "listeners=127.0.0.1:0", "--set", "engine.listeners=127.0.0.1:0", "--data"])
+            .args(["up", "--set", "listeners=127.0.0.1:0", "--set", "engine.listener=127.0.0.1:0", "--data"])
             .arg(data.path())
             .args(args)
             .stdout(std::process::Stdio::piped())
@@ -258,12 +258,15 @@ impl Bd {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("cluster"), Some(address)) => cluster = Some(address.to_string()),
-                (Some("engine"), Some(address)) => engine = Some(address.to_string()),
-                (Some("ready"), _) => break,
+                (Some("engine"), Some(address)) => {
+                    engine = Some(address.to_string());
+                    break;
+                }
                 _ => {}
             }
         }
         let cluster = cluster.context("bd ended before it was ready")?;
+        let engine = engine.context("bd ended before it was ready")?;
         Ok(Self { cluster, engine, child, _data: data })
     }
 }

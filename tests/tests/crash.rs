@@ -15,7 +15,7 @@ fn live(data: &Path, kill: Option<&str>) -> (ExitStatus, String) {
     command.arg("run").arg(root().join("demo/tv/tv.yaml")).arg("--drain").arg("--data").arg(data);
     for set in [
         "listeners=127.0.0.1:0",
-        "engine.listeners=127.0.0.1:0",
+        "engine.listener=127.0.0.1:0",
         "engine.commit.interval.ms=1",
         "engine.poll.bytes=4096",
     ] {
