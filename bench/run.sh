@@ -224,6 +224,8 @@ note "$(date -u +'%Y-%m-%d %H:%M UTC'), $("$bd" version | head -n 1), $(nproc) c
 if wants log; then bench_log; fi
 if wants case; then bench_case; fi
 if wants spark; then bench_spark; else note "Apache Spark is left out: not asked for"; fi
-"$bench" report "$results" | tee "$name.txt"
+status=0
+"$bench" report "$results" | tee "$name.txt" || status=$?
 echo
 echo "in $name.txt (rounds in $results)"
+exit "$status"

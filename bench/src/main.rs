@@ -48,7 +48,7 @@ enum Command {
     Lines(Lines),
     /// Record a line of text for the report
     Note { results: PathBuf, text: String },
-    /// Print the results as tables
+    /// Print the results as tables; exit 1 if a job failed, or two systems wrote different rows
     Report { results: PathBuf },
 }
 
@@ -174,7 +174,11 @@ fn run(command: Command) -> Result<ExitCode> {
             println!("{text}");
             results::append(&results, &Entry::Note(text))?;
         }
-        Command::Report { results } => print!("{}", report::text(&results::read(&results)?)),
+        Command::Report { results } => {
+            let entries = results::read(&results)?;
+            print!("{}", report::text(&entries));
+            return Ok(if report::is_sound(&entries) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -40,6 +40,22 @@ pub(crate) fn text(entries: &[Entry]) -> String {
     out
 }
 
+/// Whether every job came to its end, and all that were given the same events wrote the same rows.
+pub(crate) fn is_sound(entries: &[Entry]) -> bool {
+    let rows: Vec<&TopicRows> =
+        entries.iter().filter_map(|e| if let Entry::Rows(r) = e { Some(r) } else { None }).collect();
+    let failed = entries.iter().any(|e| matches!(e, Entry::Job(job) if !job.succeeded));
+    !failed && rows.iter().all(|row| agrees(row, &rows) != Some(false))
+}
+
+/// Whether the other systems wrote the same rows to this topic; `None` if there is no other.
+fn agrees(row: &TopicRows, rows: &[&TopicRows]) -> Option<bool> {
+    let mut others =
+        rows.iter().filter(|o| o.job == row.job && o.topic == row.topic && o.system != row.system).peekable();
+    others.peek()?;
+    Some(others.all(|other| other.found == row.found))
+}
+
 const LOG_LEGEND: &str = "
 MB/s       megabytes (10^6) of record values, before compression, from the first record to the last acknowledgement (produce)
            or from the assignment to the last record (consume: straight after, so from the page cache). Median of the rounds.
@@ -188,12 +204,10 @@ fn pairs<'a>(jobs: &[&'a JobRun]) -> Vec<(&'a JobRun, &'a JobRun)> {
 fn rows_table(rows: &[&TopicRows]) -> String {
     let mut lines = vec![["", "", "topic", "rows", "fingerprint", ""].map(String::from).to_vec()];
     for row in rows {
-        let others =
-            || rows.iter().filter(|o| o.job == row.job && o.topic == row.topic && o.system != row.system);
-        let verdict = match (others().count(), others().all(|o| o.found == row.found)) {
-            (0, _) => "",
-            (_, true) => "equal",
-            (_, false) => "DIFFERENT",
+        let verdict = match agrees(row, rows) {
+            None => "",
+            Some(true) => "equal",
+            Some(false) => "DIFFERENT",
         };
         lines.push(vec![
             row.system.clone(),
@@ -300,7 +314,8 @@ mod tests {
             let found = Found { rows, fingerprint: 7 };
             Entry::Rows(TopicRows { system: system.into(), job: "j".into(), topic: "t".into(), found })
         };
-        assert!(text(&[rows("bd", 5), rows("Spark", 5)]).contains("equal"));
-        assert!(text(&[rows("bd", 5), rows("Spark", 6)]).contains("DIFFERENT"));
+        let (equal, different) = ([rows("bd", 5), rows("Spark", 5)], [rows("bd", 5), rows("Spark", 6)]);
+        assert!(text(&equal).contains("  equal") && is_sound(&equal));
+        assert!(text(&different).contains("DIFFERENT") && !is_sound(&different));
     }
 }
