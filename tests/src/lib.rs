@@ -59,6 +59,9 @@ pub fn tv_sql() -> Result<Vec<String>> {
     files.iter().map(|f| std::fs::read_to_string(f).with_context(|| f.display().to_string())).collect()
 }
 
+/// Records of a batch as [`load`] writes them: few, so that a run has many points at which it can be cut.
+const BATCH: usize = 20;
+
 /// Writes the inputs of a case into topics with `partitions` partitions, topic by topic in this order.
 ///
 /// # Errors
@@ -71,15 +74,19 @@ pub fn load(cluster: &dyn Cluster, case: &Path, order: &[Topic], partitions: i32
         let mut builders: BTreeMap<usize, RecordsBuilder> = BTreeMap::new();
         for record in tv_cases::records(case, *topic)? {
             let record = record?;
-            let builder = builders.entry(record.partition(partitions as usize)).or_default();
+            let partition = record.partition(partitions as usize);
+            let builder = builders.entry(partition).or_default();
             builder.push(record.key.as_deref(), Some(&record.value), 0, &[]);
+            if builder.len() == BATCH {
+                let records = builder.take();
+                writer.append(&TopicPartition::new(topic.name(), partition as i32), records)?;
+            }
         }
-        for (partition, records) in builders {
-            let tp = TopicPartition::new(topic.name(), partition as i32);
-            writer.append(&tp, records)?.wait(PATIENCE)?;
+        for (partition, records) in builders.into_iter().filter(|(_, b)| !b.is_empty()) {
+            writer.append(&TopicPartition::new(topic.name(), partition as i32), records)?;
         }
     }
-    Ok(())
+    Ok(writer.flush(PATIENCE)?)
 }
 
 /// Starts the case's queries over the cluster, drains them and stops the engine.

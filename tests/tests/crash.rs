@@ -45,7 +45,7 @@ fn a_hundred_kills_in_one_run_lose_nothing_and_double_nothing() {
     tv_cases::generate(&options, case.path()).unwrap();
     let data = tempfile::tempdir().unwrap();
     {
-        let cluster = open_cluster(data.path()).unwrap();
+        let cluster = open_cluster(&data.path().join("cluster")).unwrap();
         load(cluster.as_ref(), case.path(), &Topic::ALL, 1).unwrap();
     }
     let mut rng = Rng::new(11);
@@ -68,12 +68,12 @@ fn a_hundred_kills_in_one_run_lose_nothing_and_double_nothing() {
     assert_eq!(kills, KILLS, "the run was over after {kills} kills: make its lives shorter");
     let (status, errors) = live(data.path(), None);
     assert!(status.success(), "the last life: {status}\n{errors}");
-    let cluster = open_cluster(data.path()).unwrap();
+    let cluster = open_cluster(&data.path().join("cluster")).unwrap();
     check_outputs(cluster.as_ref(), case.path()).unwrap();
     // Once drained, it stays drained.
     drop(cluster);
     let (status, errors) = live(data.path(), None);
     assert!(status.success(), "after the end: {status}\n{errors}");
-    let cluster = open_cluster(data.path()).unwrap();
+    let cluster = open_cluster(&data.path().join("cluster")).unwrap();
     check_outputs(cluster.as_ref(), case.path()).unwrap();
 }
