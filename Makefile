@@ -37,7 +37,7 @@ test-peers: setup
 	@tests/peers/run.sh "$(PEERS)"
 
 demo: build
-	@demo/tv/demo.sh "$(BD)" "$(CASES)"
+	@demo/tv/demo.sh "$(BD)" "$(CASES)" "$(DATA)"
 
 replay: build
 	@demo/tv/replay.sh "$(BD)" "$(CASES)" "$(CASE)" "$(DATA)"

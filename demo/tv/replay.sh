@@ -46,7 +46,7 @@ stop_log() {
 start_log
 "$cases" load --case "$case" --bootstrap "$address" --create
 stop_log
-"$bd" run "$here/tv.yaml" --drain --data "$data"
+"$bd" run "$here/tv.yaml" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0
 start_log
 status=0
 "$cases" compare --case "$case" --bootstrap "$address" || status=$?
