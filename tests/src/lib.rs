@@ -215,20 +215,30 @@ pub fn count(cluster: &dyn Cluster, topic: &str) -> Result<usize> {
 /// # Errors
 /// A build that fails.
 pub fn bd_binary() -> Result<PathBuf> {
+    Ok(binaries()?.join("bd"))
+}
+
+/// The `tv-cases` binary of this build, built if need be.
+///
+/// # Errors
+/// A build that fails.
+pub fn cases_binary() -> Result<PathBuf> {
+    Ok(binaries()?.join("tv-cases"))
+}
+
+fn binaries() -> Result<PathBuf> {
     static BUILT: std::sync::OnceLock<std::result::Result<PathBuf, String>> = std::sync::OnceLock::new();
     let build = || -> Result<PathBuf> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = std::process::Command::new(cargo)
-            .args(["build", "-q", "-p", "bd"])
-            .current_dir(root())
-            .status()?;
+        let mut build = std::process::Command::new(cargo);
+        let status =
+            build.args(["build", "-q", "-p", "bd", "-p", "tv-cases"]).current_dir(root()).status()?;
         if !status.success() {
-            bail!("cargo build -p bd: {status}");
+            bail!("cargo build -p bd -p tv-cases: {status}");
         }
-        // .../debug/deps/crash-0123 -> .../debug/bd
+        // .../debug/deps/crash-0123 -> .../debug
         let test = std::env::current_exe()?;
-        let folder = test.parent().and_then(Path::parent).context("where tests are built")?;
-        Ok(folder.join("bd"))
+        Ok(test.parent().and_then(Path::parent).context("where tests are built")?.to_path_buf())
     };
     let built = BUILT.get_or_init(|| build().map_err(|e| format!("{e:#}")));
     built.clone().map_err(anyhow::Error::msg)
