@@ -189,7 +189,11 @@ fn print_rate(shape: &Shape, took: Duration) {
 }
 
 fn run_job(job: Job) -> Result<ExitCode> {
-    let usage = process::run(&job.command, Duration::from_secs(job.timeout))?;
+    let usage = process::run(&job.command, Duration::from_secs(job.timeout)).unwrap_or_else(|error| {
+        // It belongs into the report, too.
+        eprintln!("bd-bench: {error:#}");
+        process::Usage { wall: Duration::ZERO, cpu: Duration::ZERO, peak_rss: 0, succeeded: false }
+    });
     println!(
         "{} {}: {:.1} s, {:.1} CPU s, {:.0} MB at most{}",
         job.system,
