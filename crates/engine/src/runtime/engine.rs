@@ -4,6 +4,7 @@
 //! starts the queries. One engine at a time writes a command topic.
 
 use super::insert::insert;
+use super::janitor;
 use super::plans::sources_of;
 use super::pull::Tables;
 use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
@@ -116,6 +117,13 @@ struct Shared {
     config: QueryConfig,
     inner: Mutex<Inner>,
     tables: Tables,
+    janitor: Arc<janitor::Stop>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.janitor.stop();
+    }
 }
 
 impl Engine {
@@ -131,7 +139,11 @@ impl Engine {
         let writer = cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?;
         let inner = Inner { catalog: Catalog::default(), queries: BTreeMap::new(), next: 0, writer };
         let tables = Tables::new(cluster.clone());
-        let engine = Self { shared: Arc::new(Shared { cluster, config, inner: Mutex::new(inner), tables }) };
+        let janitor = Arc::new(janitor::Stop::default());
+        let of_thread = (cluster.clone(), janitor.clone());
+        spawn("bd-janitor", move || janitor::run(&of_thread.0, &of_thread.1))?;
+        let shared = Shared { cluster, config, inner: Mutex::new(inner), tables, janitor };
+        let engine = Self { shared: Arc::new(shared) };
         engine.replay()?;
         Ok(engine)
     }
@@ -471,6 +483,7 @@ impl Engine {
 
     /// Stops all queries after their last barrier, and waits for them.
     pub fn close(&self) {
+        self.shared.janitor.stop();
         let queries = self.queries();
         queries.iter().for_each(|q| q.status.stop());
         queries.iter().for_each(Query::join);

@@ -8,6 +8,7 @@ pub mod changelog;
 pub mod engine;
 pub mod input;
 mod insert;
+pub mod janitor;
 mod listing;
 mod plans;
 pub mod pull;

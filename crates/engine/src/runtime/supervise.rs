@@ -2,6 +2,7 @@
 
 use super::query::{Destination, Ended, QueryContext, Task};
 use super::status::QueryState;
+use super::watermarks;
 use crate::error::EngineError;
 use bd_cluster::{ClusterError, CommitError};
 use bd_sql::catalog::SourceDef;
@@ -37,6 +38,10 @@ pub(super) fn supervise(context: &Arc<QueryContext>, sink: &Arc<SourceDef>) {
 }
 
 fn may_work_later(error: &EngineError) -> bool {
+    // Marks were trimmed under a reader that was far behind: the latest ones stand further on.
+    if let EngineError::Cluster(ClusterError::OffsetOutOfRange { partition, .. }) = error {
+        return &*partition.topic == watermarks::TOPIC;
+    }
     matches!(
         error,
         EngineError::Cluster(ClusterError::Retriable { .. })

@@ -3,7 +3,7 @@
 //! Each commit of a query also writes, to the internal topic [`TOPIC`], for each partition of its output: the partition's end
 //! offset and the query's watermark. A reader adopts the watermark once it has read to that offset.
 //! ```text
-//! key   = "<topic>/<partition>"
+//! key   = "<query>/<topic>/<partition>"       the query too: a topic may be written by another one later
 //! value = {"end": <offset>, "watermark": <ms>}   watermark = 2^63-1: the query has ended, nothing follows
 //! ```
 
@@ -30,21 +30,27 @@ pub struct Mark {
 /// None in practice: the value always has a JSON form.
 pub fn write(
     records: &mut RecordsBuilder,
+    query: &str,
     partition: &TopicPartition,
     mark: Mark,
     timestamp: i64,
 ) -> Result<(), EngineError> {
-    let key = format!("{}/{}", partition.topic, partition.partition);
+    let key = key_of(query, partition);
     let value = serde_json::to_vec(&mark)
         .map_err(|e| EngineError::Corrupt { what: "watermark record".into(), reason: e.to_string() })?;
     records.push(Some(key.as_bytes()), Some(&value), timestamp, &[]);
     Ok(())
 }
 
+fn key_of(query: &str, partition: &TopicPartition) -> String {
+    format!("{query}/{}/{}", partition.topic, partition.partition)
+}
+
 /// Holds the marks of the partitions that a query reads, until it has read to them.
 #[derive(Debug, Default)]
 pub struct Adopter {
-    partitions: HashMap<String, Adopted>,
+    partitions: HashMap<TopicPartition, Adopted>,
+    by_key: HashMap<String, TopicPartition>,
 }
 
 #[derive(Debug)]
@@ -56,10 +62,11 @@ struct Adopted {
 }
 
 impl Adopter {
-    /// Marks of this partition matter; `position` is where its reader stands.
-    pub fn watch(&mut self, partition: &TopicPartition, position: i64) {
-        let key = format!("{}/{}", partition.topic, partition.partition);
-        self.partitions.insert(key, Adopted { ahead: VecDeque::new(), position, watermark: i64::MIN });
+    /// Marks that `query` writes of this partition matter; `position` is where its reader stands.
+    pub fn watch(&mut self, query: &str, partition: &TopicPartition, position: i64) {
+        self.by_key.insert(key_of(query, partition), partition.clone());
+        let adopted = Adopted { ahead: VecDeque::new(), position, watermark: i64::MIN };
+        self.partitions.insert(partition.clone(), adopted);
     }
 
     /// Takes records of [`TOPIC`].
@@ -69,7 +76,9 @@ impl Adopter {
     pub fn read(&mut self, records: &Records) -> Result<(), EngineError> {
         for record in records.iter() {
             let key = record.key.and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
-            let Some(partition) = self.partitions.get_mut(key) else { continue };
+            let Some(partition) = self.by_key.get(key).and_then(|tp| self.partitions.get_mut(tp)) else {
+                continue;
+            };
             let Some(value) = record.value else { continue };
             let mark: Mark = serde_json::from_slice(value).map_err(|e| EngineError::Corrupt {
                 what: format!("{TOPIC} at offset {}", record.offset),
@@ -82,14 +91,12 @@ impl Adopter {
 
     /// The partition's watermark as last settled.
     pub fn peek(&self, partition: &TopicPartition) -> i64 {
-        let key = format!("{}/{}", partition.topic, partition.partition);
-        self.partitions.get(&key).map_or(i64::MIN, |p| p.watermark)
+        self.partitions.get(partition).map_or(i64::MIN, |p| p.watermark)
     }
 
     /// The reader of the partition has come to `position`; gives its watermark (`i64::MIN` before the first mark).
     pub fn watermark(&mut self, partition: &TopicPartition, position: i64) -> i64 {
-        let key = format!("{}/{}", partition.topic, partition.partition);
-        self.partitions.get_mut(&key).map_or(i64::MIN, |p| {
+        self.partitions.get_mut(partition).map_or(i64::MIN, |p| {
             p.position = p.position.max(position);
             p.settle();
             p.watermark
@@ -127,8 +134,8 @@ mod tests {
     fn a_watermark_is_adopted_when_its_offset_is_reached() {
         let tp = TopicPartition::new("t", 0);
         let mut adopter = Adopter::default();
-        adopter.watch(&tp, 0);
-        let p = adopter.partitions.get_mut("t/0").unwrap();
+        adopter.watch("q", &tp, 0);
+        let p = adopter.partitions.get_mut(&tp).unwrap();
         p.add(mark(10, 100));
         p.add(mark(20, 200));
         p.add(mark(20, 250));
@@ -142,8 +149,8 @@ mod tests {
     fn a_mark_of_a_position_already_read_counts_at_once() {
         let tp = TopicPartition::new("t", 0);
         let mut adopter = Adopter::default();
-        adopter.watch(&tp, 50);
-        adopter.partitions.get_mut("t/0").unwrap().add(mark(10, 100));
+        adopter.watch("q", &tp, 50);
+        adopter.partitions.get_mut(&tp).unwrap().add(mark(10, 100));
         assert_eq!(adopter.watermark(&tp, 50), 100);
     }
 }

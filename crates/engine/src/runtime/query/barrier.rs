@@ -59,7 +59,7 @@ impl Task {
         output.watermark = output.watermark.max(watermark);
         for (tp, end) in output.sink.partitions().iter().zip(&output.ends) {
             let mark = Mark { end: *end, watermark: output.watermark };
-            watermarks::write(&mut marks, tp, mark, now)?;
+            watermarks::write(&mut marks, &self.context.status.id, tp, mark, now)?;
         }
         output.writer.append(&TopicPartition::new(watermarks::TOPIC, 0), marks)?;
         let mut offsets = Vec::new();

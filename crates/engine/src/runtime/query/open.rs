@@ -195,12 +195,13 @@ impl Task {
     fn start_reading(&mut self) -> Result<(), EngineError> {
         let mut derived = false;
         for (i, input) in self.inputs.iter().enumerate() {
-            derived |= input.input.source.query.is_some();
+            let query = input.input.source.query.as_deref();
+            derived |= query.is_some();
             for (p, part) in input.parts.iter().enumerate() {
                 self.by_partition.entry(part.tp.clone()).or_default().push((i, p));
                 self.reader.assign(&part.tp, part.position)?;
-                if input.input.source.query.is_some() {
-                    self.adopter.watch(&part.tp, part.position);
+                if let Some(query) = query {
+                    self.adopter.watch(query, &part.tp, part.position);
                 }
             }
         }
