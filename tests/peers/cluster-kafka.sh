@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-run() { cargo test --package bd-cluster-kafka --test real_kafka --test compression "$@"; }
+run() { cargo test --package bd-cluster-kafka --features peers --test real_kafka --test compression "$@"; }
 
 if [ -n "${BD_TEST_BOOTSTRAP:-}" ]; then
   run "$@"

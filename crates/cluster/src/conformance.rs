@@ -15,9 +15,8 @@
 //!
 //! bd_cluster::conformance_tests!(setup());
 //! ```
-//! (with `bd-cluster = { workspace = true, features = ["conformance"] }` in its dev-dependencies). The macro also takes an
-//! `Option<Setup>`: `None`, for a home whose server is not there, skips the test. [`BEHAVIOURS`] is the same list for a
-//! runner of its own.
+//! (with `bd-cluster = { workspace = true, features = ["conformance"] }` in its dev-dependencies). [`BEHAVIOURS`] is the same
+//! list for a runner of its own.
 //!
 //! The tests run in parallel. None of them sleeps: each waits for a condition, at most [`Setup::wait`] long, and fails with
 //! what it waited for.
@@ -84,17 +83,14 @@ macro_rules! behaviours {
         /// All behaviours.
         pub const BEHAVIOURS: &[Behaviour] = &[$($((stringify!($name), $name)),*),*];
 
-        /// A `#[test]` per behaviour, each with the [`Setup`] (or `Option<Setup>`, `None` skips) that the expression gives.
+        /// A `#[test]` per behaviour, each with the [`Setup`] that the expression gives.
         #[macro_export]
         macro_rules! conformance_tests {
             ($d setup:expr) => {
                 $($(
                     #[test]
                     fn $name() {
-                        let setup: Option<$d crate::conformance::Setup> = Into::into($d setup);
-                        if let Some(setup) = setup {
-                            $d crate::conformance::$name(&setup);
-                        }
+                        $d crate::conformance::$name(&$d setup);
                     }
                 )*)*
             };
