@@ -27,7 +27,7 @@ build: setup
 	cargo build --release -p bd -p tv-cases
 
 test: setup
-	cargo test --workspace --no-fail-fast
+	BD_TEST_BINARIES_BUILT=1 cargo test --workspace --no-fail-fast
 
 lint:
 	cargo fmt --all --check
