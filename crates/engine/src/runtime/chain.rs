@@ -167,6 +167,19 @@ impl Chain {
         self.watermarks[leaf]
     }
 
+    /// Puts a leaf's watermark back to where it stood at the last barrier: what the operators restored stands on it.
+    ///
+    /// # Errors
+    /// A leaf that is not there.
+    pub fn restore_watermark(&mut self, leaf: usize, watermark: i64) -> Result<(), EngineError> {
+        let known = self.watermarks.get_mut(leaf).ok_or_else(|| EngineError::Corrupt {
+            what: format!("the watermark of input {leaf}"),
+            reason: "the plan has no such input".into(),
+        })?;
+        *known = watermark;
+        Ok(())
+    }
+
     /// Asks every operator, inputs first, for what it held back.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use super::insert::insert;
 use super::janitor;
 use super::plans::sources_of;
 use super::pull::Tables;
-use super::query::{Destination, Ended, QueryConfig, QueryContext, Task, changelog_topic, ensure_topic};
+use super::query::{
+    Destination, Ended, QueryConfig, QueryContext, RejectsOf, Task, changelog_topic, ensure_topic,
+};
 use super::state::{Command, Inner};
 use super::status::{QueryState, QueryStatus};
 use super::supervise::{spawn, supervise};
@@ -19,7 +21,7 @@ use bd_schema::{Field, Row};
 use bd_sql::catalog::{Catalog, SourceDef, SourceKind};
 use bd_sql::plan::{Plan, Statement};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -38,7 +40,7 @@ pub struct Query {
     pub sink: Arc<SourceDef>,
     /// What it does.
     pub plan: Arc<Plan>,
-    pub(super) rejects_of: Vec<String>,
+    pub(super) rejects_of: Vec<RejectsOf>,
     pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -137,7 +139,14 @@ impl Engine {
         ensure_topic(cluster.as_ref(), keep(watermarks::TOPIC).with("cleanup.policy", "compact"))?;
         let client_id = "bd-engine".to_string();
         let writer = cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?;
-        let inner = Inner { catalog: Catalog::default(), queries: BTreeMap::new(), next: 0, writer };
+        let inner = Inner {
+            catalog: Catalog::default(),
+            queries: BTreeMap::new(),
+            next: 0,
+            writer,
+            former: HashMap::new(),
+            closed: false,
+        };
         let tables = Tables::new(cluster.clone());
         let janitor = Arc::new(janitor::Stop::default());
         let of_thread = (cluster.clone(), janitor.clone());
@@ -220,6 +229,9 @@ impl Engine {
         from_beginning: bool,
     ) -> Result<Outcome, EngineError> {
         let mut inner = self.shared.inner.lock();
+        if inner.closed {
+            return Err(EngineError::Statement("the engine is closed".into()));
+        }
         let statement =
             bd_sql::analyze(parsed, &inner.catalog).map_err(|e| EngineError::Sql(e.to_string()))?;
         let text = parsed.text.trim().to_string();
@@ -236,9 +248,15 @@ impl Engine {
             }
             Statement::CreateAs { def, plan, partitions, .. } => {
                 let of_source = self.source_partitions(&plan)?;
-                self.create_topic(&def, partitions, of_source)?;
-                // Fails before anything is recorded.
+                // Fails before anything is there.
                 super::chain::Chain::new(&plan)?;
+                if let Some(other) = inner.queries.values().find(|q| q.sink.topic == def.topic) {
+                    return Err(EngineError::Statement(format!(
+                        "Topic {} is written by query {} already: name another one in kafka_topic",
+                        def.topic, other.status.id
+                    )));
+                }
+                self.create_topic(&def, partitions, of_source)?;
                 let number = inner.next;
                 let prefix = if def.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
                 let id = format!("{prefix}_{}_{number}", def.name.to_ascii_uppercase());
@@ -363,6 +381,8 @@ impl Engine {
     fn settle(&self, inner: &mut Inner, stopped: Vec<Query>) -> Result<(), EngineError> {
         for query in stopped {
             query.join();
+            // What it has written is all there will be: nobody waits for more.
+            query.status.set_loaded();
             match self.shared.cluster.delete_topic(&changelog_topic(&query.status.id)) {
                 Ok(()) | Err(ClusterError::UnknownTopic(_)) => {}
                 Err(e) => return Err(e.into()),
@@ -377,8 +397,8 @@ impl Engine {
                 if let Some(heir) = inner.queries.get(&number) {
                     heir.status.stop();
                     heir.join();
+                    heir.status.restart();
                 }
-                inner.renew_status(number);
                 self.start(inner, number);
             }
         }
@@ -402,6 +422,7 @@ impl Engine {
             plan,
             status: status.clone(),
             producers,
+            feeders: Vec::new(),
             rejects_of: Vec::new(),
         });
         let of_thread = status.clone();
@@ -420,6 +441,9 @@ impl Engine {
 
     /// Starts (or starts again) the thread of a query.
     fn start(&self, inner: &mut Inner, number: u64) {
+        if inner.closed {
+            return;
+        }
         let rejects_of = inner.rejects_for(number);
         let Some(query) = inner.queries.get_mut(&number) else { return };
         query.rejects_of = rejects_of.clone();
@@ -430,6 +454,7 @@ impl Engine {
             plan: (*query.plan).clone(),
             status: query.status.clone(),
             producers: inner.producers_of(&query.plan),
+            feeders: inner.feeders_of(&query.plan),
             rejects_of,
         });
         let sink = query.sink.clone();
@@ -450,12 +475,14 @@ impl Engine {
         if inner.queries.values().all(|q| q.status.drain().is_some()) {
             return Ok(());
         }
+        // A topic whose query was terminated ends as one that none ever wrote.
+        let writers: HashSet<String> = inner.queries.values().map(|q| q.status.id.clone()).collect();
         let mut ends = BTreeMap::new();
         let topics: HashSet<String> = inner
             .queries
             .values()
             .flat_map(|q| sources_of(&q.plan))
-            .filter(|s| s.query.is_none())
+            .filter(|s| !s.query.as_ref().is_some_and(|id| writers.contains(id)))
             .map(|s| s.topic.clone())
             .collect();
         for topic in topics {
@@ -481,10 +508,14 @@ impl Engine {
         self.shared.inner.lock().catalog.clone()
     }
 
-    /// Stops all queries after their last barrier, and waits for them.
+    /// Stops all queries after their last barrier, and waits for them. Statements are refused from then on.
     pub fn close(&self) {
         self.shared.janitor.stop();
-        let queries = self.queries();
+        let queries = {
+            let mut inner = self.shared.inner.lock();
+            inner.closed = true;
+            inner.list()
+        };
         queries.iter().for_each(|q| q.status.stop());
         queries.iter().for_each(Query::join);
     }
@@ -498,8 +529,9 @@ impl Query {
         }
     }
 
-    fn inherits(&self, rejects: &[String]) -> bool {
-        sources_of(&self.plan).iter().any(|s| rejects.contains(&s.name.to_ascii_lowercase()))
+    fn inherits(&self, rejects: &[RejectsOf]) -> bool {
+        let is_of = |s: &SourceDef| rejects.iter().any(|r| r.source.eq_ignore_ascii_case(&s.name));
+        sources_of(&self.plan).iter().any(|s| is_of(s))
     }
 }
 

@@ -31,6 +31,15 @@ fn walk(plan: &Plan, f: &mut impl FnMut(&Node)) {
     }
 }
 
+/// The sources whose rows drive a plan: all but those that rows are only looked up in.
+pub(super) fn driving_sources(plan: &Plan) -> Vec<Arc<SourceDef>> {
+    let mut lookups = Vec::new();
+    lookup_sources(plan, false, &mut lookups);
+    let mut sources = sources_of(plan);
+    sources.retain(|s| !lookups.iter().any(|l| l.name == s.name));
+    sources
+}
+
 /// The tables that a plan looks rows up in.
 pub(super) fn lookup_sources(plan: &Plan, lookup: bool, into: &mut Vec<Arc<SourceDef>>) {
     match &plan.node {

@@ -1,11 +1,12 @@
 //! What an engine knows: the catalog and the queries, as the commands in the log make them.
 
 use super::engine::{ACK_WAIT, COMMANDS, Query};
-use super::plans::{lookup_sources, sources_of};
+use super::plans::{driving_sources, lookup_sources, sources_of};
+use super::query::RejectsOf;
 use super::status::{DrainEnds, QueryStatus};
 use crate::error::EngineError;
 use bd_cluster::{RecordsBuilder, TopicPartition, Writer};
-use bd_sql::catalog::Catalog;
+use bd_sql::catalog::{Catalog, SourceDef};
 use bd_sql::plan::{Plan, Statement};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ pub(super) struct Inner {
     /// The number of the next command.
     pub(super) next: u64,
     pub(super) writer: Box<dyn Writer>,
+    /// By source (lower case): the queries, gone now, that wrote its dead and late records.
+    pub(super) former: HashMap<String, Vec<String>>,
+    /// The engine is closed: nothing starts any more.
+    pub(super) closed: bool,
 }
 
 impl Inner {
@@ -84,7 +89,9 @@ impl Inner {
                 }
                 Statement::Drop { name: Some(name), .. } => {
                     let def = self.catalog.remove(&name);
-                    return Ok(self.take_out(def.and_then(|d| d.query.clone()).as_deref()));
+                    let stopped = self.take_out(def.and_then(|d| d.query.clone()).as_deref());
+                    self.former.remove(&name.to_ascii_lowercase());
+                    return Ok(stopped);
                 }
                 Statement::Terminate { query } => return Ok(self.take_out(Some(&query))),
                 _ => {}
@@ -97,43 +104,51 @@ impl Inner {
         let Some(id) = id else { return Vec::new() };
         let of_id = |q: &Query| q.status.id.eq_ignore_ascii_case(id);
         let numbers: Vec<u64> = self.queries.iter().filter(|(_, q)| of_id(q)).map(|(n, _)| *n).collect();
+        for number in &numbers {
+            let Some(own_id) = self.queries.get(number).map(|q| q.status.id.clone()) else { continue };
+            for rejects in self.rejects_for(*number) {
+                self.former.entry(rejects.source).or_default().push(own_id.clone());
+            }
+        }
         let stopped: Vec<Query> = numbers.iter().filter_map(|n| self.queries.remove(n)).collect();
         stopped.iter().for_each(|q| q.status.stop());
         stopped
     }
 
-    /// A new status for a query that is started again, since the old one says stop.
-    pub(super) fn renew_status(&mut self, number: u64) {
-        if let Some(query) = self.queries.get_mut(&number) {
-            let status = QueryStatus::new(query.status.id.clone());
-            if let Some(ends) = query.status.drain() {
-                status.set_drain(ends);
-            }
-            query.status = status;
-        }
-    }
-
-    /// The sources whose rejects a query writes: those that no older query reads.
-    pub(super) fn rejects_for(&self, number: u64) -> Vec<String> {
+    /// The sources whose rejects a query writes: those that no older query reads, or that older ones read only up to the end of a
+    /// drain.
+    pub(super) fn rejects_for(&self, number: u64) -> Vec<RejectsOf> {
         let names = |q: &Query| -> HashSet<String> {
             let sources = sources_of(&q.plan);
             sources.iter().filter(|s| s.query.is_none()).map(|s| s.name.to_ascii_lowercase()).collect()
         };
         let Some(query) = self.queries.get(&number) else { return Vec::new() };
-        let mut own = names(query);
-        for (_, older) in self.queries.range(..number) {
-            let theirs = names(older);
-            own.retain(|name| !theirs.contains(name));
+        let mut own = Vec::new();
+        for source in names(query) {
+            let older = self.queries.range(..number).filter(|(_, q)| names(q).contains(&source));
+            let ended: Option<Vec<DrainEnds>> = older.map(|(_, q)| q.status.drain()).collect();
+            let Some(ended) = ended else { continue };
+            let former = self.former.get(&source).cloned().unwrap_or_default();
+            own.push(RejectsOf { source, ended, former });
         }
-        own.into_iter().collect()
+        own
     }
 
     /// The queries that fill the tables that a plan looks rows up in.
     pub(super) fn producers_of(&self, plan: &Plan) -> Vec<Arc<QueryStatus>> {
         let mut tables = Vec::new();
         lookup_sources(plan, false, &mut tables);
+        self.writers_of(&tables)
+    }
+
+    /// The queries that write what drives a plan.
+    pub(super) fn feeders_of(&self, plan: &Plan) -> Vec<Arc<QueryStatus>> {
+        self.writers_of(&driving_sources(plan))
+    }
+
+    fn writers_of(&self, sources: &[Arc<SourceDef>]) -> Vec<Arc<QueryStatus>> {
         let by_id: HashMap<&str, &Query> = self.queries.values().map(|q| (q.status.id.as_str(), q)).collect();
-        let ids = tables.iter().filter_map(|s| s.query.as_deref());
+        let ids = sources.iter().filter_map(|s| s.query.as_deref());
         ids.filter_map(|id| by_id.get(id)).map(|q| q.status.clone()).collect()
     }
 }

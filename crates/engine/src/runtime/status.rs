@@ -113,6 +113,14 @@ impl QueryStatus {
         self.change(|i| i.stop = true);
     }
 
+    /// It may be started again, once its thread has ended. What was said of it stays: whoever waits for it goes on waiting.
+    pub fn restart(&self) {
+        self.change(|i| {
+            i.stop = false;
+            i.state = QueryState::Starting;
+        });
+    }
+
     /// Whether it was told to stop.
     pub fn must_stop(&self) -> bool {
         self.inner.lock().stop

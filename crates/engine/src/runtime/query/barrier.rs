@@ -1,11 +1,12 @@
 //! Barriers: one transaction of outputs, rejects, changed state, watermarks and offsets.
 
-use super::{ACK_WAIT, Task, TopicOutput, time_key};
+use super::{ACK_WAIT, Task, TopicOutput, leaf_key, time_key};
 use crate::error::EngineError;
 use crate::operator::StateWriter;
 use crate::runtime::changelog::{self, ChangelogWriter};
 use crate::runtime::watermarks::{self, Mark};
 use bd_cluster::{Ack, CommitError, RecordsBuilder, TopicPartition};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -62,10 +63,13 @@ impl Task {
             watermarks::write(&mut marks, &self.context.status.id, tp, mark, now)?;
         }
         output.writer.append(&TopicPartition::new(watermarks::TOPIC, 0), marks)?;
-        let mut offsets = Vec::new();
+        // Two sources over one topic go on from where the one behind stands.
+        let mut offsets: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         for part in self.inputs.iter().flat_map(|i| &i.parts) {
-            offsets.push((part.tp.clone(), part.position));
+            let least = offsets.entry(part.tp.clone()).or_insert(part.position);
+            *least = part.position.min(*least);
         }
+        let offsets: Vec<(TopicPartition, i64)> = offsets.into_iter().collect();
         self.step("commit");
         let deadline = Instant::now() + ACK_WAIT;
         loop {
@@ -76,7 +80,7 @@ impl Task {
             }
         }
         for part in self.inputs.iter_mut().flat_map(|i| &mut i.parts) {
-            part.committed = part.position;
+            part.rejects_from = part.rejects_from.max(part.position);
             part.saved_time = part.max_time;
         }
         if !full {
@@ -98,9 +102,18 @@ impl Task {
         last: bool,
     ) -> Result<RecordsBuilder, EngineError> {
         let mut state = ChangelogWriter::new(full, self.stream_time);
-        for part in self.inputs.iter().flat_map(|i| &i.parts) {
-            if part.max_time != i64::MIN && (full || part.max_time != part.saved_time) {
-                state.put(time_key(&part.tp).as_bytes(), Some(&part.max_time.to_le_bytes()));
+        for input in &self.inputs {
+            for part in &input.parts {
+                if part.max_time != i64::MIN && (full || part.max_time != part.saved_time) {
+                    let key = time_key(&input.input.source, &part.tp);
+                    state.put(key.as_bytes(), Some(&part.max_time.to_le_bytes()));
+                }
+            }
+        }
+        for leaf in 0..self.chain.leaves().len() {
+            let watermark = self.chain.leaf_watermark(leaf);
+            if watermark != i64::MIN {
+                state.put(leaf_key(leaf).as_bytes(), Some(&watermark.to_le_bytes()));
             }
         }
         state.put(b"stream_time", Some(&self.stream_time.to_le_bytes()));

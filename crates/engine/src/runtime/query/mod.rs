@@ -20,7 +20,7 @@ pub use open::ensure_topic;
 use super::chain::Chain;
 use super::input::Input;
 use super::sink::Sink;
-use super::status::{QueryState, QueryStatus};
+use super::status::{DrainEnds, QueryState, QueryStatus};
 use super::watermarks::Adopter;
 use crate::chunk::Chunk;
 use crate::error::EngineError;
@@ -94,8 +94,21 @@ pub struct QueryContext {
     pub status: Arc<QueryStatus>,
     /// The queries that fill the derived tables it looks rows up in; it waits until they are loaded.
     pub producers: Vec<Arc<QueryStatus>>,
-    /// Names (lower case) of the sources whose dead and late records this query writes.
-    pub rejects_of: Vec<String>,
+    /// The queries that write what drives it: it has not read all there is before they have.
+    pub feeders: Vec<Arc<QueryStatus>>,
+    /// The sources whose dead and late records this query writes.
+    pub rejects_of: Vec<RejectsOf>,
+}
+
+/// A source whose dead and late records a query writes, but for those that others have written.
+#[derive(Debug, Clone)]
+pub struct RejectsOf {
+    /// The source's name, lower case.
+    pub source: String,
+    /// Older queries wrote them up to where these drains ended them.
+    pub ended: Vec<DrainEnds>,
+    /// Queries that are gone wrote them up to their last commit.
+    pub former: Vec<String>,
 }
 
 /// A source within a query.
@@ -120,8 +133,8 @@ struct Use {
 struct Part {
     tp: TopicPartition,
     position: i64,
-    /// What the last commit said; rejects before it are written already.
-    committed: i64,
+    /// Rejects before it are written already.
+    rejects_from: i64,
     max_time: i64,
     /// `max_time` at the last barrier.
     saved_time: i64,
@@ -196,7 +209,8 @@ impl Task {
             return Ok(Ended::Stopped);
         }
         self.context.status.set_state(QueryState::Running);
-        let targets = self.captured_ends()?;
+        let mut targets = self.captured_ends()?;
+        let mut fed = self.context.feeders.is_empty();
         let mut barrier_at = Instant::now() + self.context.config.commit_interval;
         loop {
             if self.context.status.must_stop() || self.client_gone {
@@ -225,7 +239,11 @@ impl Task {
             }
             if !self.dirty {
                 barrier_at = Instant::now() + self.context.config.commit_interval;
-                if targets.iter().all(|(i, p, end)| self.inputs[*i].parts[*p].position >= *end) {
+                if !fed && self.context.feeders.iter().all(|f| f.is_loaded()) {
+                    targets = self.captured_ends()?;
+                    fed = true;
+                }
+                if fed && targets.iter().all(|(i, p, end)| self.inputs[*i].parts[*p].position >= *end) {
                     self.context.status.set_loaded();
                 }
             }
@@ -253,7 +271,12 @@ impl Task {
         }
         let Some(ends) = self.context.status.drain() else { return };
         self.drain_seen = true;
-        for input in self.inputs.iter_mut().filter(|i| i.input.source.query.is_none()) {
+        for input in &mut self.inputs {
+            // One that a query writes ends where that query ends.
+            let captured = input.parts.iter().any(|p| ends.contains_key(&p.tp));
+            if input.input.source.query.is_some() && !captured {
+                continue;
+            }
             for part in &mut input.parts {
                 // A partition that was not there when the ends were captured has nothing to be read.
                 part.end = Some(ends.get(&part.tp).copied().unwrap_or(0));
@@ -275,6 +298,12 @@ impl Task {
     }
 }
 
-fn time_key(tp: &TopicPartition) -> String {
-    format!("time/{}/{}", tp.topic, tp.partition)
+/// Two sources may be declared over one topic, each with its own time.
+fn time_key(source: &SourceDef, tp: &TopicPartition) -> String {
+    format!("time/{}/{}", source.name, tp.partition)
+}
+
+/// The watermark of a scan, by its place in the plan.
+fn leaf_key(leaf: usize) -> String {
+    format!("leaf/{leaf}")
 }

@@ -1,7 +1,8 @@
 //! Opening a task: the writer, the state of the last commit, the tables.
 
 use super::{
-    Destination, Part, QueryContext, SourceInput, Task, TopicOutput, Use, changelog_topic, group_of, time_key,
+    Destination, Part, QueryContext, RejectsOf, SourceInput, Task, TopicOutput, Use, changelog_topic,
+    group_of, leaf_key, time_key,
 };
 use crate::error::EngineError;
 use crate::operators::UpsertMap;
@@ -131,10 +132,15 @@ impl Task {
             "watermark" => output.watermark = number,
             key => {
                 // A partition's greatest event time; of one that is read no more it is of no use.
-                let parts = self.inputs.iter_mut().flat_map(|i| &mut i.parts);
-                for part in parts.filter(|p| key == time_key(&p.tp)) {
-                    part.max_time = number;
-                    part.saved_time = number;
+                for input in &mut self.inputs {
+                    let source = &input.input.source;
+                    for part in input.parts.iter_mut().filter(|p| key == time_key(source, &p.tp)) {
+                        part.max_time = number;
+                        part.saved_time = number;
+                    }
+                }
+                if let Some(leaf) = (0..self.chain.leaves().len()).find(|l| key == leaf_key(*l)) {
+                    self.chain.restore_watermark(leaf, number)?;
                 }
             }
         }
@@ -194,16 +200,22 @@ impl Task {
 
     fn start_reading(&mut self) -> Result<(), EngineError> {
         let mut derived = false;
+        // Two sources over one topic: each skips what it has.
+        let mut starts: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         for (i, input) in self.inputs.iter().enumerate() {
             let query = input.input.source.query.as_deref();
             derived |= query.is_some();
             for (p, part) in input.parts.iter().enumerate() {
                 self.by_partition.entry(part.tp.clone()).or_default().push((i, p));
-                self.reader.assign(&part.tp, part.position)?;
+                let from = starts.entry(part.tp.clone()).or_insert(part.position);
+                *from = part.position.min(*from);
                 if let Some(query) = query {
                     self.adopter.watch(query, &part.tp, part.position);
                 }
             }
+        }
+        for (tp, from) in &starts {
+            self.reader.assign(tp, *from)?;
         }
         if derived {
             let marks = TopicPartition::new(watermarks::TOPIC, 0);
@@ -312,13 +324,15 @@ fn open_inputs(
         } else {
             vec![None; tps.len()]
         };
+        let rejects = context.rejects_of.iter().find(|r| r.source == name);
+        let written = rejects.map(|r| written_by_others(cluster.as_ref(), r, &tps)).transpose()?;
         let mut parts = Vec::new();
-        for (tp, committed) in tps.into_iter().zip(committed) {
+        for (p, (tp, committed)) in tps.into_iter().zip(committed).enumerate() {
             let from = if from_beginning || lookup { OffsetSpec::Earliest } else { OffsetSpec::Stable };
             let start = cluster.offset(&tp, from)?;
             parts.push(Part {
                 position: committed.unwrap_or(start),
-                committed: committed.unwrap_or(i64::MIN),
+                rejects_from: committed.max(written.as_ref().and_then(|w| w[p])).unwrap_or(i64::MIN),
                 tp,
                 max_time: i64::MIN,
                 saved_time: i64::MIN,
@@ -328,8 +342,8 @@ fn open_inputs(
                 last_data: Instant::now(),
             });
         }
-        let writes_rejects = context.rejects_of.contains(&name);
-        if writes_rejects && persistent && source.query.is_none() {
+        let writes_rejects = rejects.is_some();
+        if writes_rejects && persistent {
             ensure_topic(cluster.as_ref(), NewTopic::new(&source.dead_letter_topic, 1))?;
             if source.kind == SourceKind::Stream {
                 ensure_topic(cluster.as_ref(), NewTopic::new(&source.late_topic, 1))?;
@@ -338,4 +352,22 @@ fn open_inputs(
         inputs.push(SourceInput { input, uses, lookup, parts, writes_rejects });
     }
     Ok(inputs)
+}
+
+/// Up to which offset other queries have written the rejects of a source's partitions.
+fn written_by_others(
+    cluster: &dyn Cluster,
+    rejects: &RejectsOf,
+    tps: &[TopicPartition],
+) -> Result<Vec<Option<i64>>, EngineError> {
+    let mut written: Vec<Option<i64>> = tps
+        .iter()
+        .map(|tp| rejects.ended.iter().map(|ends| ends.get(tp).copied().unwrap_or(0)).max())
+        .collect();
+    for query in &rejects.former {
+        for (so_far, committed) in written.iter_mut().zip(cluster.committed(&group_of(query), tps)?) {
+            *so_far = committed.max(*so_far);
+        }
+    }
+    Ok(written)
 }

@@ -34,6 +34,16 @@ impl Task {
     }
 
     fn take_part(&mut self, i: usize, p: usize, records: &Records) -> Result<(), EngineError> {
+        // Fetched for another source over the same topic, which is behind.
+        let position = self.inputs[i].parts[p].position;
+        let rest;
+        let records = if records.offsets.first().is_some_and(|first| *first < position) {
+            let Some(tail) = split_at(records.clone(), position).1 else { return Ok(()) };
+            rest = tail;
+            &rest
+        } else {
+            records
+        };
         // A drain ends at the captured offset, whatever was fetched with it.
         let cut;
         let records = match self.inputs[i].parts[p].end {
@@ -116,11 +126,11 @@ impl Task {
         if rows.is_empty() || !input.writes_rejects || self.output.is_none() {
             return;
         }
-        let committed = input.parts[p].committed;
+        let rejects_from = input.parts[p].rejects_from;
         let builder = self.rejects.entry(topic).or_default();
         for row in rows {
             let at = row.index as usize;
-            if records.offsets[at] < committed {
+            if records.offsets[at] < rejects_from {
                 continue;
             }
             let partition = records.partition.partition.to_string();
@@ -143,6 +153,7 @@ impl Task {
             ]);
             builder.push(records.key(at), records.value(at), records.timestamps[at], &headers);
         }
+        self.dirty |= !builder.is_empty();
     }
 
     /// Raises the watermarks of the scans.
@@ -151,7 +162,7 @@ impl Task {
             if self.inputs[i].lookup {
                 continue;
             }
-            let mut least = i64::MAX;
+            let (mut least, mut of_idle) = (i64::MAX, i64::MIN);
             let source = self.inputs[i].input.source.clone();
             for p in 0..self.inputs[i].parts.len() {
                 let part = &self.inputs[i].parts[p];
@@ -161,7 +172,7 @@ impl Task {
                     position >= part.stable
                         && part.last_data.elapsed() >= Duration::from_millis(ms.max(0) as u64)
                 });
-                let of_part = if ended || idle {
+                let of_part = if ended {
                     i64::MAX
                 } else if source.query.is_some() {
                     self.adopter.watermark(&tp, position)
@@ -170,11 +181,15 @@ impl Task {
                 } else {
                     part.max_time.saturating_sub(source.lateness_ms)
                 };
-                least = least.min(of_part);
+                if idle && !ended {
+                    of_idle = of_idle.max(of_part);
+                } else {
+                    least = least.min(of_part);
+                }
             }
             if least == i64::MAX && !self.leaf_end(&self.inputs[i]) {
-                // All partitions are idle: the source holds its watermark.
-                continue;
+                // All partitions are idle: none holds back another, and the source stands where the foremost does.
+                least = of_idle;
             }
             for one in 0..self.inputs[i].uses.len() {
                 let leaf = self.inputs[i].uses[one].leaf;
@@ -191,13 +206,8 @@ impl Task {
 
     /// Whether all partitions of a driving input are at their ends.
     pub(super) fn leaf_end(&self, input: &SourceInput) -> bool {
-        let derived = input.input.source.query.is_some();
         input.parts.iter().all(|part| {
-            if derived {
-                self.adopter.peek(&part.tp) == i64::MAX
-            } else {
-                part.end.is_some_and(|end| part.position >= end)
-            }
+            part.end.is_some_and(|end| part.position >= end) || self.adopter.peek(&part.tp) == i64::MAX
         })
     }
 
@@ -225,14 +235,17 @@ impl Task {
             }
         }
         let limit = slowest.saturating_add(MAX_AHEAD_MS);
-        for (i, p, time) in stands {
-            let part = &mut self.inputs[i].parts[p];
+        for (tp, uses) in &self.by_partition {
+            // Two streams over one partition: the slower one decides.
+            let times = stands.iter().filter(|(i, p, _)| uses.contains(&(*i, *p))).map(|(.., time)| *time);
+            let Some(time) = times.min() else { continue };
+            let (i, p) = uses[0];
+            let paused = &mut self.inputs[i].parts[p].paused;
             let pause = time > limit;
-            if pause == part.paused {
+            if pause == std::mem::replace(paused, pause) {
                 continue;
             }
-            part.paused = pause;
-            let tp = std::slice::from_ref(&part.tp);
+            let tp = std::slice::from_ref(tp);
             if pause {
                 self.reader.pause(tp)?
             } else {
