@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a log with an engine in this process, cases loaded into it, outputs read back.
 
+pub mod small;
+
 use anyhow::{Context, Result, bail};
 use bd_cluster::{Cluster, NewTopic, OffsetSpec, ReaderConfig, RecordsBuilder, TopicPartition, WriterConfig};
 use bd_cluster_kafka::{KafkaCluster, KafkaConfig};
@@ -229,6 +231,13 @@ pub fn cases_binary() -> Result<PathBuf> {
 fn binaries() -> Result<PathBuf> {
     static BUILT: std::sync::OnceLock<std::result::Result<PathBuf, String>> = std::sync::OnceLock::new();
     let build = || -> Result<PathBuf> {
+        // .../debug/deps/crash-0123 -> .../debug
+        let test = std::env::current_exe()?;
+        let folder = test.parent().and_then(Path::parent).context("where tests are built")?.to_path_buf();
+        // `make test` has built them with everything else; building them alone would choose other features, and take minutes.
+        if std::env::var_os("BD_TEST_BINARIES_BUILT").is_some() {
+            return Ok(folder);
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = std::process::Command::new(cargo);
         let status =
@@ -236,9 +245,7 @@ fn binaries() -> Result<PathBuf> {
         if !status.success() {
             bail!("cargo build -p bd -p tv-cases: {status}");
         }
-        // .../debug/deps/crash-0123 -> .../debug
-        let test = std::env::current_exe()?;
-        Ok(test.parent().and_then(Path::parent).context("where tests are built")?.to_path_buf())
+        Ok(folder)
     };
     let built = BUILT.get_or_init(|| build().map_err(|e| format!("{e:#}")));
     built.clone().map_err(anyhow::Error::msg)
