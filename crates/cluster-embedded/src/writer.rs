@@ -186,7 +186,7 @@ impl Producer {
             .map_err(|e: LogError| self.note(log_failed("append to", at, &e)))?;
         self.open.insert(at.clone(), (Arc::clone(partition), appended.last_offset + 1));
         let sequence = self.sequences.entry(at.clone()).or_default();
-        *sequence = ((i64::from(*sequence) + records as i64) & i64::from(i32::MAX)) as i32;
+        *sequence = next_sequence(*sequence, records);
         Ok(Written { base_offset: appended.base_offset, last_offset: appended.last_offset })
     }
 
@@ -307,15 +307,20 @@ impl Producer {
     }
 }
 
-/// Encodes records as batches of at most `max` bytes (a larger record makes a larger one, which the log refuses).
-fn encode(records: &RecordsBuilder, max: usize, producer: Option<(ProducerIdentity, i32)>) -> BytesMut {
+/// Encodes records as batches of at most `max` bytes (a larger record makes a larger one, which the log refuses), and hands over
+/// each with the number of its records.
+fn encode(
+    records: &RecordsBuilder,
+    max: usize,
+    producer: Option<(ProducerIdentity, i32)>,
+    mut each: impl FnMut(BytesMut, usize) -> Result<(), ClusterError>,
+) -> Result<(), ClusterError> {
     let mut sequence = producer.map_or(-1, |(_, sequence)| sequence);
     let mut begin = |previous: usize| {
         let Some((identity, _)) = producer else { return BatchBuilder::new() };
-        sequence = ((i64::from(sequence) + previous as i64) & i64::from(i32::MAX)) as i32;
+        sequence = next_sequence(sequence, previous);
         BatchBuilder::new().producer(identity.producer_id, identity.epoch, sequence).transactional(true)
     };
-    let mut done = BytesMut::new();
     let mut batch = begin(0);
     for (record, headers) in records.iter() {
         let headers: Vec<(&str, Option<&[u8]>)> =
@@ -325,17 +330,18 @@ fn encode(records: &RecordsBuilder, max: usize, producer: Option<(ProducerIdenti
             + headers.iter().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len) + 10).sum::<usize>()
             + RECORD_OVERHEAD;
         if !batch.is_empty() && batch.size() + size > max {
-            let next = begin(batch.len());
-            done.unsplit(std::mem::replace(&mut batch, next).build());
+            let len = batch.len();
+            each(std::mem::replace(&mut batch, begin(len)).build(), len)?;
         }
         batch.append(record.timestamp, record.key, record.value, &headers);
     }
-    let last = batch.build();
-    if done.is_empty() {
-        return last;
-    }
-    done.unsplit(last);
-    done
+    let len = batch.len();
+    each(batch.build(), len)
+}
+
+/// Sequence numbers start again at 0 after the greatest.
+fn next_sequence(sequence: i32, records: usize) -> i32 {
+    ((i64::from(sequence) + records as i64) & i64::from(i32::MAX)) as i32
 }
 
 impl Writer for EmbeddedWriter {
@@ -353,20 +359,37 @@ impl Writer for EmbeddedWriter {
         }
         let max = self.max_batch(&at.topic);
         self.under_way.wait(MAX_UNDER_WAY, None);
-        let (written, size) = match &mut self.producer {
+        let (mut written, mut size) = (None::<Written>, 0);
+        let mut add = |part: Written, bytes: usize| {
+            size += bytes;
+            written.get_or_insert(part).last_offset = part.last_offset;
+        };
+        match &mut self.producer {
+            // All batches or none.
             None => {
-                let batches = encode(&records, max, None);
-                let size = batches.len();
+                let mut batches = BytesMut::new();
+                encode(&records, max, None, |batch, _| {
+                    batches.unsplit(batch);
+                    Ok(())
+                })?;
+                let bytes = batches.len();
                 let appended = partition.append(batches).map_err(|e| log_failed("append to", at, &e))?;
-                (Written { base_offset: appended.base_offset, last_offset: appended.last_offset }, size)
+                add(Written { base_offset: appended.base_offset, last_offset: appended.last_offset }, bytes);
             }
+            // The transaction makes them one: each is written as soon as it is encoded, whatever their number.
             Some(producer) => {
                 producer.check()?;
                 let sequence = producer.sequences.get(at).copied().unwrap_or(0);
-                let batches = encode(&records, max, Some((producer.identity, sequence)));
-                let size = batches.len();
-                (producer.append(&self.broker, at, &partition, batches, records.len())?, size)
+                let identity = producer.identity;
+                encode(&records, max, Some((identity, sequence)), |batch, records| {
+                    let bytes = batch.len();
+                    add(producer.append(&self.broker, at, &partition, batch, records)?, bytes);
+                    Ok(())
+                })?;
             }
+        }
+        let Some(written) = written else {
+            return Err(ClusterError::Fatal { what: format!("append to {at}"), reason: "no batch".into() });
         };
         Ok(self.acknowledge(at, &partition, written, size))
     }

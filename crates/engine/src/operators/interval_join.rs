@@ -6,7 +6,7 @@
 //! ```
 //! A row that leaves without ever having met a partner comes out with NULLs where its side is outer. A row that can match nothing
 //! any more when it arrives is probed and never held. State in the changelog: both sides' rows, whether each has met a partner, and
-//! the watermarks.
+//! the watermarks. That a row has left is not written: it follows from the watermarks.
 
 use super::key_index::KeyIndex;
 use super::logged_rows::{LoggedRows, corrupt};
@@ -14,7 +14,7 @@ use super::pairs::{JoinKeys, PIECE, Pair, PairCondition, any_null, columns_of_pa
 use super::prune::{Pruner, SideOf, Values};
 use super::row_store::NONE;
 use super::sorted_list::SortedList;
-use super::time_queue::TimeQueue;
+use super::time_queue::{PieceQueue, TimeQueue, Timed};
 use crate::chunk::Chunk;
 use crate::error::EngineError;
 use crate::operator::{Operator, OperatorStats, Output, StateWriter};
@@ -32,6 +32,35 @@ pub(crate) struct SideSpec {
     pub(crate) time: usize,
 }
 
+/// When rows leave: those of an outer side come out then, in order; the others may stay a little.
+enum Expiry {
+    InOrder(TimeQueue),
+    InPieces(PieceQueue),
+}
+
+impl Expiry {
+    fn push_all(&mut self, items: Vec<Timed>) {
+        match self {
+            Self::InOrder(queue) => queue.push_all(items),
+            Self::InPieces(queue) => queue.push_all(items),
+        }
+    }
+
+    fn drain_passed(&mut self, bound: i64) -> Vec<u32> {
+        match self {
+            Self::InOrder(queue) => queue.drain_passed(bound).into_iter().map(|item| item.2).collect(),
+            Self::InPieces(queue) => queue.drain_passed(bound),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::InOrder(queue) => queue.bytes(),
+            Self::InPieces(queue) => queue.bytes(),
+        }
+    }
+}
+
 struct Side {
     types: Vec<ArrowType>,
     time: usize,
@@ -45,7 +74,7 @@ struct Side {
     watermark: i64,
     watermark_changed: bool,
     rows: LoggedRows,
-    expiry: TimeQueue,
+    expiry: Expiry,
     /// By the row's id.
     keys: Vec<u32>,
 }
@@ -86,7 +115,11 @@ impl IntervalJoin {
                 back_ms,
                 watermark: i64::MIN,
                 watermark_changed: false,
-                expiry: TimeQueue::default(),
+                expiry: if outer {
+                    Expiry::InOrder(TimeQueue::default())
+                } else {
+                    Expiry::InPieces(PieceQueue::default())
+                },
                 keys: Vec::new(),
             })
         };
@@ -178,10 +211,8 @@ impl IntervalJoin {
         if passed.is_empty() {
             return Ok(());
         }
-        let mut free = Vec::with_capacity(passed.len());
         let mut alone = Vec::new();
-        for (_, _, id) in &passed {
-            free.push(*id);
+        for id in &passed {
             if side.outer && !side.rows.is_marked(*id) {
                 alone.push(*id);
             }
@@ -201,7 +232,7 @@ impl IntervalJoin {
             let nulls = self.sides[1 - port].types.iter().map(|t| new_null_array(t, piece.len())).collect();
             out.push(Chunk::inserts(self.combine(port, own, nulls)?, piece.len()));
         }
-        self.sides[port].rows.remove(&free)
+        self.sides[port].rows.expire(&passed)
     }
 
     fn finish_restore(&mut self) -> Result<(), EngineError> {
@@ -214,6 +245,10 @@ impl IntervalJoin {
             let values = self.pruner.values(self.sides[port].of, &columns, ids.len(), &mut 0)?;
             let rows: Vec<u32> = (0..ids.len() as u32).collect();
             self.enlist(port, &columns, &ids, (&values, &rows))?;
+        }
+        for port in 0..2 {
+            // What had left came out then.
+            self.evict(port, &mut Output::default())?;
         }
         Ok(())
     }

@@ -95,6 +95,11 @@ impl LoggedRows {
         self.store.remove(ids)
     }
 
+    /// Forgets rows of which a restore knows by itself that they are gone: nothing is written of it.
+    pub(crate) fn expire(&mut self, ids: &[u32]) -> Result<(), EngineError> {
+        self.store.remove(ids)
+    }
+
     pub(crate) fn mark(&mut self, id: u32) {
         let flags = &mut self.flags[id as usize];
         if *flags & MARKED == 0 {

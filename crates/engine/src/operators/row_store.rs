@@ -103,7 +103,7 @@ impl RowStore {
             self.places.push(DEAD);
         }
         self.live += len;
-        self.put_chunk(columns, ids.clone());
+        self.put_chunk(columns, ids.clone())?;
         self.merge_small()?;
         Ok(ids)
     }
@@ -192,7 +192,13 @@ impl RowStore {
         ids.chunks(rows.max(1)).map(|piece| Ok(Chunk::inserts(self.gather(piece)?, piece.len()))).collect()
     }
 
-    fn put_chunk(&mut self, columns: Vec<ArrayRef>, ids: Vec<u32>) {
+    fn put_chunk(&mut self, columns: Vec<ArrayRef>, ids: Vec<u32>) -> Result<(), EngineError> {
+        // Smaller ones are copied soon.
+        let columns = if ids.len() < SETTLED {
+            columns
+        } else {
+            columns.into_iter().map(fitted).collect::<Result<_, _>>()?
+        };
         let chunk = self.free_chunks.pop().unwrap_or(self.chunks.len() as u32);
         for (row, id) in ids.iter().enumerate() {
             self.places[*id as usize] = u64::from(chunk) << 32 | row as u64;
@@ -207,6 +213,7 @@ impl RowStore {
         } else {
             self.chunks[chunk as usize] = Some(held);
         }
+        Ok(())
     }
 
     fn drop_chunk(&mut self, chunk: u32) {
@@ -264,8 +271,18 @@ impl RowStore {
             self.drop_chunk(*chunk);
         }
         if !ids.is_empty() {
-            self.put_chunk(columns, ids);
+            self.put_chunk(columns, ids)?;
         }
         Ok(())
     }
+}
+
+/// A column that holds no more memory than its rows take: what was decoded or built has grown by doubling.
+fn fitted(column: ArrayRef) -> Result<ArrayRef, EngineError> {
+    let needed = column.to_data().get_slice_memory_size()?;
+    if column.get_buffer_memory_size() <= needed + needed / 8 {
+        return Ok(column);
+    }
+    let all: UInt32Array = (0..column.len() as u32).collect::<Vec<_>>().into();
+    Ok(arrow_select::take::take(&column, &all, None)?)
 }

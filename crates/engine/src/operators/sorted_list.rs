@@ -1,14 +1,23 @@
 //! The rows of one key in order, in blocks with zone maps: for each pruning expression the least and greatest value of the block.
 //!
 //! ```text
-//!  block: keys [t0 t1 ..]  ids [7 3 ..]  values [start end, start end, ..]  zones [min..max of start, min..max of end]
+//!  block: first, last, zones [min..max of start, min..max of end]  keys [t0 t1 ..]  ids [7 3 ..]  values [start end, start end, ..]
 //! ```
-//! A probe finds the first block by binary search, passes over blocks whose zones cannot hold a match, and tests the rest row by
-//! row on the encoded values. What it yields is a superset of the matches.
+//! A probe finds the first block by binary search, passes over blocks whose zones cannot hold a match, and tests the rest on the
+//! encoded values. What it yields is a superset of the matches. Rows mostly come in order and leave in order: a row at the end
+//! touches the last block only, and a block is let go of as a whole, its rows below the bound being out of sight before. What decides
+//! whether a block is looked into lies in the block itself: with millions of rows each step to other memory is a cache miss.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
+/// Rows a block holds at most: as many as a `u64` has bits.
 const BLOCK: usize = 64;
+/// Expressions with zones: the first ones.
+const ZONES: usize = 2;
+
+type Zone = (u128, u128);
+const NOTHING: Zone = (u128::MAX, 0);
 
 /// How a stored value must relate to the probing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,82 +39,146 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    fn holds_in(&self, zone: (u128, u128)) -> bool {
+    #[inline]
+    fn holds_in(&self, (least, greatest): Zone) -> bool {
         match self.relation {
-            Relation::AtLeast => zone.1 >= self.value,
-            Relation::AtMost => zone.0 <= self.value,
-            Relation::Equal => zone.0 <= self.value && self.value <= zone.1,
+            Relation::AtLeast => greatest >= self.value,
+            Relation::AtMost => least <= self.value,
+            Relation::Equal => least <= self.value && self.value <= greatest,
         }
     }
 }
 
 #[derive(Debug)]
 struct Block<K> {
+    first: K,
+    last: K,
     keys: Vec<K>,
     ids: Vec<u32>,
-    /// `stride` values a row.
+    zones: [Zone; ZONES],
+    /// Values a row.
+    stride: usize,
     values: Vec<u128>,
-    zones: Vec<(u128, u128)>,
 }
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct SortedList<K> {
     blocks: VecDeque<Block<K>>,
+    /// Rows with a key below it are evicted.
+    floor: Option<K>,
 }
 
 impl<K> Default for SortedList<K> {
     fn default() -> Self {
-        Self { blocks: VecDeque::new() }
+        Self { blocks: VecDeque::new(), floor: None }
+    }
+}
+
+fn widen(zones: &mut [Zone; ZONES], values: &[u128]) {
+    for (zone, value) in zones.iter_mut().zip(values) {
+        *zone = (zone.0.min(*value), zone.1.max(*value));
     }
 }
 
 impl<K: Ord + Copy> Block<K> {
     fn single(key: K, id: u32, values: &[u128]) -> Self {
-        let zones = values.iter().map(|v| (*v, *v)).collect();
-        Self { keys: vec![key], ids: vec![id], values: values.to_vec(), zones }
+        let mut zones = [NOTHING; ZONES];
+        widen(&mut zones, values);
+        let (keys, ids) = (vec![key], vec![id]);
+        Self { first: key, last: key, keys, ids, zones, stride: values.len(), values: values.to_vec() }
+    }
+
+    fn may_meet(&self, tests: &[Test]) -> bool {
+        tests.iter().all(|t| self.zones.get(t.place).is_none_or(|zone| t.holds_in(*zone)))
     }
 
     fn insert(&mut self, key: K, id: u32, values: &[u128]) {
-        let row = self.keys.partition_point(|k| *k <= key);
-        self.keys.insert(row, key);
-        self.ids.insert(row, id);
-        let at = row * values.len();
-        self.values.splice(at..at, values.iter().copied());
-        for (zone, value) in self.zones.iter_mut().zip(values) {
-            *zone = (zone.0.min(*value), zone.1.max(*value));
+        if key >= self.last {
+            self.keys.push(key);
+            self.ids.push(id);
+            self.values.extend_from_slice(values);
+            self.last = key;
+        } else {
+            let row = self.keys.partition_point(|k| *k <= key);
+            self.keys.insert(row, key);
+            self.ids.insert(row, id);
+            let at = row * self.stride;
+            self.values.splice(at..at, values.iter().copied());
+            self.first = self.first.min(key);
         }
+        widen(&mut self.zones, values);
     }
 
     fn split(&mut self) -> Self {
         let half = self.keys.len() / 2;
-        let stride = self.zones.len();
-        let mut upper = Self {
-            keys: self.keys.split_off(half),
-            ids: self.ids.split_off(half),
-            values: self.values.split_off(half * stride),
-            zones: Vec::new(),
-        };
-        upper.rezone(stride);
-        self.rezone(stride);
+        let keys = self.keys.split_off(half);
+        let ids = self.ids.split_off(half);
+        let values = self.values.split_off(half * self.stride);
+        let (first, last, stride) = (self.first, self.last, self.stride);
+        let mut upper = Self { first, last, keys, ids, zones: [NOTHING; ZONES], stride, values };
+        upper.settle();
+        self.settle();
         upper
     }
 
-    fn rezone(&mut self, stride: usize) {
-        self.zones.clear();
-        self.zones.resize(stride, (u128::MAX, 0));
-        for (i, value) in self.values.iter().enumerate() {
-            let zone = &mut self.zones[i % stride];
-            *zone = (zone.0.min(*value), zone.1.max(*value));
+    /// Works out ends and zones again.
+    fn settle(&mut self) {
+        if let (Some(first), Some(last)) = (self.keys.first(), self.keys.last()) {
+            (self.first, self.last) = (*first, *last);
+        }
+        self.zones = [NOTHING; ZONES];
+        for row in self.values.chunks_exact(self.stride.max(1)) {
+            widen(&mut self.zones, row);
         }
     }
 
-    fn drop_rows(&mut self, rows: std::ops::Range<usize>) {
-        let stride = self.zones.len();
-        self.keys.drain(rows.clone());
-        self.ids.drain(rows.clone());
-        self.values.drain(rows.start * stride..rows.end * stride);
-        self.rezone(stride);
+    fn remove(&mut self, row: usize) -> u32 {
+        self.keys.remove(row);
+        let at = row * self.stride;
+        self.values.drain(at..at + self.stride);
+        let id = self.ids.remove(row);
+        self.settle();
+        id
+    }
+
+    /// The rows among `rows` that meet all tests, one bit each.
+    fn matches(&self, rows: Range<usize>, tests: &[Test]) -> u64 {
+        if rows.is_empty() {
+            return 0;
+        }
+        let mut mask = (u64::MAX >> (BLOCK - rows.len())) << rows.start;
+        for test in tests {
+            let column = Column { values: &self.values, stride: self.stride, place: test.place };
+            mask = match test.relation {
+                Relation::AtLeast => column.keep(mask, |v| v >= test.value),
+                Relation::AtMost => column.keep(mask, |v| v <= test.value),
+                Relation::Equal => column.keep(mask, |v| v == test.value),
+            };
+        }
+        mask
+    }
+}
+
+/// One value of each row of a block.
+struct Column<'a> {
+    values: &'a [u128],
+    stride: usize,
+    place: usize,
+}
+
+impl Column<'_> {
+    /// The rows of `mask` whose value holds.
+    #[inline]
+    fn keep(&self, mask: u64, holds: impl Fn(u128) -> bool) -> u64 {
+        let (mut kept, mut left) = (0, mask);
+        while left != 0 {
+            let row = left.trailing_zeros() as usize;
+            let value = self.values[row * self.stride + self.place];
+            kept |= u64::from(holds(value)) << row;
+            left &= left - 1;
+        }
+        kept
     }
 }
 
@@ -114,10 +187,12 @@ impl<K: Ord + Copy> SortedList<K> {
         self.blocks.is_empty()
     }
 
-    /// Puts a row in, behind those of an equal key.
+    /// Puts a row in, behind those of an equal key. Its key is not below a bound of [`SortedList::evict_below`].
     pub(crate) fn insert(&mut self, key: K, id: u32, values: &[u128]) {
-        let after = self.blocks.partition_point(|b| b.keys.first().is_some_and(|k| *k <= key));
-        let place = after.saturating_sub(1);
+        let place = match self.blocks.back() {
+            Some(last) if last.last <= key => self.blocks.len() - 1,
+            _ => self.blocks.partition_point(|b| b.first <= key).saturating_sub(1),
+        };
         let at_end = place + 1 >= self.blocks.len();
         let Some(block) = self.blocks.get_mut(place) else {
             self.blocks.push_back(Block::single(key, id, values));
@@ -125,61 +200,56 @@ impl<K: Ord + Copy> SortedList<K> {
         };
         if block.keys.len() < BLOCK {
             block.insert(key, id, values);
-        } else if at_end && block.keys.last().is_some_and(|k| *k <= key) {
+        } else if at_end && block.last <= key {
             self.blocks.push_back(Block::single(key, id, values));
         } else {
             let mut upper = block.split();
-            let target = if upper.keys.first().is_some_and(|k| *k <= key) { &mut upper } else { block };
+            let target = if upper.first <= key { &mut upper } else { block };
             target.insert(key, id, values);
             self.blocks.insert(place + 1, upper);
         }
     }
 
-    /// Takes out the rows with a key below `bound`.
+    /// Takes out the rows with a key below `bound`. Bounds only rise.
     pub(crate) fn evict_below(&mut self, bound: K) {
-        while self.blocks.front().and_then(|b| b.keys.last()).is_some_and(|k| *k < bound) {
+        while self.blocks.front().is_some_and(|b| b.last < bound) {
             self.blocks.pop_front();
         }
-        if let Some(block) = self.blocks.front_mut() {
-            let rows = block.keys.partition_point(|k| *k < bound);
-            if rows > 0 {
-                block.drop_rows(0..rows);
-            }
-        }
+        self.floor = self.floor.max(Some(bound));
     }
 
     /// Takes out one row of this key and gives its id.
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
-        let place = self.blocks.partition_point(|b| b.keys.last().is_some_and(|k| *k < key));
+        let place = self.blocks.partition_point(|b| b.last < key);
         let block = self.blocks.get_mut(place)?;
         let row = block.keys.binary_search(&key).ok()?;
-        let id = block.ids[row];
-        if block.keys.len() == 1 {
-            self.blocks.remove(place);
-        } else {
-            block.drop_rows(row..row + 1);
+        if block.keys.len() > 1 {
+            return Some(block.remove(row));
         }
-        Some(id)
+        self.blocks.remove(place)?.ids.first().copied()
     }
 
     /// The ids of the rows with a key in `low..=high` that may meet all tests, in order.
     pub(crate) fn probe(&self, low: K, high: K, tests: &[Test], mut found: impl FnMut(u32)) {
-        let first = self.blocks.partition_point(|b| b.keys.last().is_some_and(|k| *k < low));
+        let low = self.floor.map_or(low, |floor| floor.max(low));
+        let first = self.blocks.partition_point(|b| b.last < low);
         for block in self.blocks.range(first..) {
-            if block.keys.first().is_none_or(|k| *k > high) {
+            if block.first > high {
                 return;
             }
-            if !tests.iter().all(|t| t.holds_in(block.zones[t.place])) {
+            if !block.may_meet(tests) {
                 continue;
             }
-            let stride = block.zones.len();
-            let from = block.keys.partition_point(|k| *k < low);
-            let to = block.keys.partition_point(|k| *k <= high);
-            for row in from..to {
-                let value = |t: &Test| block.values[row * stride + t.place];
-                if tests.iter().all(|t| t.holds_in((value(t), value(t)))) {
-                    found(block.ids[row]);
-                }
+            let from = if block.first >= low { 0 } else { block.keys.partition_point(|k| *k < low) };
+            let to = if block.last <= high {
+                block.keys.len()
+            } else {
+                block.keys.partition_point(|k| *k <= high)
+            };
+            let mut rows = block.matches(from..to, tests);
+            while rows != 0 {
+                found(block.ids[rows.trailing_zeros() as usize]);
+                rows &= rows - 1;
             }
         }
     }
