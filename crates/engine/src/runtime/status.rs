@@ -43,9 +43,9 @@ pub struct QueryMetrics {
     pub records_in: AtomicU64,
     /// Rows that came out of the plan.
     pub rows_out: AtomicU64,
-    /// Records that became no row, see the dead-letter topics.
+    /// Records that became no row, see the dead-letter topics. Counted by the query that writes them there.
     pub dead_letters: AtomicU64,
-    /// Rows behind their stream's bound.
+    /// Rows behind their stream's bound. Counted by the query that writes them to the late topic.
     pub late_rows: AtomicU64,
     /// Barriers committed.
     pub commits: AtomicU64,

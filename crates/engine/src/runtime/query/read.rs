@@ -10,6 +10,11 @@ use bd_sql::catalog::SourceKind;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// The class of a dead letter's exception, as Kafka Connect's converters name it.
+const DEAD: &str = "org.apache.kafka.connect.errors.DataException";
+/// The class of a late row's; Kafka Connect has none.
+const LATE: &str = "bd.LateRow";
+
 impl Task {
     pub(super) fn take(&mut self, records: Records) -> Result<(), EngineError> {
         if &*records.partition.topic == watermarks::TOPIC {
@@ -78,11 +83,11 @@ impl Task {
             let columns = one.places.iter().map(|c| rows.chunk.columns[*c].clone()).collect();
             self.chain.push(one.leaf, rows.chunk.with_columns(columns), &mut self.rows)?;
         }
+        let dead = self.reject(i, p, records, &rows.dead, dead_topic, DEAD);
+        let late = self.reject(i, p, records, &rows.late, late_topic, LATE);
         let metrics = &self.context.status.metrics;
-        metrics.dead_letters.fetch_add(rows.dead.len() as u64, Ordering::Relaxed);
-        metrics.late_rows.fetch_add(rows.late.len() as u64, Ordering::Relaxed);
-        self.reject(i, p, records, &rows.dead, dead_topic, "org.apache.kafka.connect.errors.DataException");
-        self.reject(i, p, records, &rows.late, late_topic, "bd.LateRow");
+        metrics.dead_letters.fetch_add(dead, Ordering::Relaxed);
+        metrics.late_rows.fetch_add(late, Ordering::Relaxed);
         Ok(())
     }
 
@@ -107,12 +112,13 @@ impl Task {
         if let Some(last) = records.timestamps.iter().max() {
             self.stream_time = self.stream_time.max(*last);
         }
-        self.context.status.metrics.dead_letters.fetch_add(rows.dead.len() as u64, Ordering::Relaxed);
-        self.reject(i, p, records, &rows.dead, dead_topic, "org.apache.kafka.connect.errors.DataException");
+        let dead = self.reject(i, p, records, &rows.dead, dead_topic, DEAD);
+        self.context.status.metrics.dead_letters.fetch_add(dead, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Queues records for a dead-letter or late topic, with Kafka Connect's headers.
+    /// Queues records for a dead-letter or late topic, with Kafka Connect's headers; gives how many. The query that writes a
+    /// source's rejects counts them too, so that each is counted once.
     fn reject(
         &mut self,
         i: usize,
@@ -121,13 +127,14 @@ impl Task {
         rows: &[Rejected],
         topic: String,
         class: &str,
-    ) {
+    ) -> u64 {
         let input = &self.inputs[i];
         if rows.is_empty() || !input.writes_rejects || self.output.is_none() {
-            return;
+            return 0;
         }
         let rejects_from = input.parts[p].rejects_from;
         let builder = self.rejects.entry(topic).or_default();
+        let mut queued = 0;
         for row in rows {
             let at = row.index as usize;
             if records.offsets[at] < rejects_from {
@@ -152,8 +159,10 @@ impl Task {
                 ("__connect.errors.exception.message", Some(row.reason.as_bytes())),
             ]);
             builder.push(records.key(at), records.value(at), records.timestamps[at], &headers);
+            queued += 1;
         }
-        self.dirty |= !builder.is_empty();
+        self.dirty |= queued > 0;
+        queued
     }
 
     /// Raises the watermarks of the scans.
