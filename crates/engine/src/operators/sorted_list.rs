@@ -1,7 +1,7 @@
 //! The rows of one key in order, in blocks with zone maps: for each pruning expression the least and greatest value of the block.
 //!
 //! ```text
-//!  block: first, last, zones [min..max of start, min..max of end]  keys [t0 t1 ..]  ids [7 3 ..]  values [start end, start end, ..]
+//!  block: first, last, zones [min..max of start, min..max of end]  rows [t0 7, t1 3, ..]  values [start end, start end, ..]
 //! ```
 //! A probe finds the first block by binary search, passes over blocks whose zones cannot hold a match, and tests the rest on the
 //! encoded values. What it yields is a superset of the matches. Rows mostly come in order and leave in order: a row at the end
@@ -9,7 +9,6 @@
 //! whether a block is looked into lies in the block itself: with millions of rows each step to other memory is a cache miss.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 /// Rows a block holds at most: as many as a `u64` has bits.
 const BLOCK: usize = 64;
@@ -53,8 +52,8 @@ impl Test {
 struct Block<K> {
     first: K,
     last: K,
-    keys: Vec<K>,
-    ids: Vec<u32>,
+    /// Keys and ids, in the order of keys.
+    rows: Vec<(K, u32)>,
     zones: [Zone; ZONES],
     /// Values a row.
     stride: usize,
@@ -85,8 +84,14 @@ impl<K: Ord + Copy> Block<K> {
     fn single(key: K, id: u32, values: &[u128]) -> Self {
         let mut zones = [NOTHING; ZONES];
         widen(&mut zones, values);
-        let (keys, ids) = (vec![key], vec![id]);
-        Self { first: key, last: key, keys, ids, zones, stride: values.len(), values: values.to_vec() }
+        Self {
+            first: key,
+            last: key,
+            rows: vec![(key, id)],
+            zones,
+            stride: values.len(),
+            values: values.to_vec(),
+        }
     }
 
     fn may_meet(&self, tests: &[Test]) -> bool {
@@ -95,14 +100,12 @@ impl<K: Ord + Copy> Block<K> {
 
     fn insert(&mut self, key: K, id: u32, values: &[u128]) {
         if key >= self.last {
-            self.keys.push(key);
-            self.ids.push(id);
+            self.rows.push((key, id));
             self.values.extend_from_slice(values);
             self.last = key;
         } else {
-            let row = self.keys.partition_point(|k| *k <= key);
-            self.keys.insert(row, key);
-            self.ids.insert(row, id);
+            let row = self.rows.partition_point(|r| r.0 <= key);
+            self.rows.insert(row, (key, id));
             let at = row * self.stride;
             self.values.splice(at..at, values.iter().copied());
             self.first = self.first.min(key);
@@ -111,12 +114,11 @@ impl<K: Ord + Copy> Block<K> {
     }
 
     fn split(&mut self) -> Self {
-        let half = self.keys.len() / 2;
-        let keys = self.keys.split_off(half);
-        let ids = self.ids.split_off(half);
+        let half = self.rows.len() / 2;
+        let rows = self.rows.split_off(half);
         let values = self.values.split_off(half * self.stride);
         let (first, last, stride) = (self.first, self.last, self.stride);
-        let mut upper = Self { first, last, keys, ids, zones: [NOTHING; ZONES], stride, values };
+        let mut upper = Self { first, last, rows, zones: [NOTHING; ZONES], stride, values };
         upper.settle();
         self.settle();
         upper
@@ -124,8 +126,8 @@ impl<K: Ord + Copy> Block<K> {
 
     /// Works out ends and zones again.
     fn settle(&mut self) {
-        if let (Some(first), Some(last)) = (self.keys.first(), self.keys.last()) {
-            (self.first, self.last) = (*first, *last);
+        if let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) {
+            (self.first, self.last) = (first.0, last.0);
         }
         self.zones = [NOTHING; ZONES];
         for row in self.values.chunks_exact(self.stride.max(1)) {
@@ -134,20 +136,16 @@ impl<K: Ord + Copy> Block<K> {
     }
 
     fn remove(&mut self, row: usize) -> u32 {
-        self.keys.remove(row);
         let at = row * self.stride;
         self.values.drain(at..at + self.stride);
-        let id = self.ids.remove(row);
+        let (_, id) = self.rows.remove(row);
         self.settle();
         id
     }
 
-    /// The rows among `rows` that meet all tests, one bit each.
-    fn matches(&self, rows: Range<usize>, tests: &[Test]) -> u64 {
-        if rows.is_empty() {
-            return 0;
-        }
-        let mut mask = (u64::MAX >> (BLOCK - rows.len())) << rows.start;
+    /// The rows that meet all tests, one bit each.
+    fn matches(&self, tests: &[Test]) -> u64 {
+        let mut mask = u64::MAX >> (BLOCK - self.rows.len());
         for test in tests {
             let column = Column { values: &self.values, stride: self.stride, place: test.place };
             mask = match test.relation {
@@ -198,7 +196,7 @@ impl<K: Ord + Copy> SortedList<K> {
             self.blocks.push_back(Block::single(key, id, values));
             return;
         };
-        if block.keys.len() < BLOCK {
+        if block.rows.len() < BLOCK {
             block.insert(key, id, values);
         } else if at_end && block.last <= key {
             self.blocks.push_back(Block::single(key, id, values));
@@ -222,11 +220,11 @@ impl<K: Ord + Copy> SortedList<K> {
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
         let place = self.blocks.partition_point(|b| b.last < key);
         let block = self.blocks.get_mut(place)?;
-        let row = block.keys.binary_search(&key).ok()?;
-        if block.keys.len() > 1 {
+        let row = block.rows.binary_search_by(|r| r.0.cmp(&key)).ok()?;
+        if block.rows.len() > 1 {
             return Some(block.remove(row));
         }
-        self.blocks.remove(place)?.ids.first().copied()
+        self.blocks.remove(place)?.rows.first().map(|r| r.1)
     }
 
     /// The ids of the rows with a key in `low..=high` that may meet all tests, in order.
@@ -240,15 +238,12 @@ impl<K: Ord + Copy> SortedList<K> {
             if !block.may_meet(tests) {
                 continue;
             }
-            let from = if block.first >= low { 0 } else { block.keys.partition_point(|k| *k < low) };
-            let to = if block.last <= high {
-                block.keys.len()
-            } else {
-                block.keys.partition_point(|k| *k <= high)
-            };
-            let mut rows = block.matches(from..to, tests);
+            let mut rows = block.matches(tests);
             while rows != 0 {
-                found(block.ids[rows.trailing_zeros() as usize]);
+                let (key, id) = block.rows[rows.trailing_zeros() as usize];
+                if low <= key && key <= high {
+                    found(id);
+                }
                 rows &= rows - 1;
             }
         }
