@@ -129,11 +129,14 @@ pub fn wait_completed(engine: &Engine) -> Result<()> {
     }
 }
 
+/// A record's key and value.
+pub type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// All records of a topic as read_committed readers see them: key and value.
 ///
 /// # Errors
 /// The cluster's, or a reader that does not come to the end.
-pub fn read_topic(cluster: &dyn Cluster, topic: &str) -> Result<Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>> {
+pub fn read_topic(cluster: &dyn Cluster, topic: &str) -> Result<Vec<KeyAndValue>> {
     let info = cluster.topic(topic)?.with_context(|| format!("no topic {topic}"))?;
     let mut reader = cluster.open_reader(ReaderConfig::default())?;
     let mut ends = BTreeMap::new();
