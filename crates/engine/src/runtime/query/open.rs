@@ -214,6 +214,10 @@ impl Task {
                 }
             }
         }
+        for uses in self.by_partition.values_mut() {
+            // A row that looks itself up in a table over its own topic finds itself.
+            uses.sort_by_key(|(i, _)| self.inputs[*i].input.source.kind == SourceKind::Stream);
+        }
         for (tp, from) in &starts {
             self.reader.assign(tp, *from)?;
         }
