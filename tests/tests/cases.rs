@@ -45,6 +45,8 @@ fn run(
     let config = QueryConfig {
         batch_rows,
         commit_interval: Duration::from_millis(commit_ms),
+        // With short intervals full snapshots, too.
+        snapshot_bytes: commit_ms * 1000,
         ..QueryConfig::default()
     };
     run_and_drain(cluster.clone(), config)?;

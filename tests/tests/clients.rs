@@ -1,5 +1,7 @@
 //! Clients that people use, against the socket of a running bd: kcat and Python's confluent-kafka.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use bd_e2e::{Bd, python, root};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,7 @@
 //! `kill -9` changes nothing: the process is ended again and again at seeded points of its progress, and started again.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use bd_e2e::{bd_binary, check_outputs, load, open_cluster, root};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `make replay`: a Kafka client loads a folder of events, bd drains, the outputs are compared, the topics stay.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use bd_e2e::{bd_binary, cases_binary, check_outputs, open_cluster, root};
 use std::path::Path;
 use std::process::{Command, Output};

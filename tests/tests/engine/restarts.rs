@@ -32,6 +32,8 @@ fn config(steps: Sender<()>) -> QueryConfig {
         commit_interval: Duration::ZERO,
         batch_rows: Some(7),
         poll_bytes: 400,
+        // Full snapshots again and again, too.
+        snapshot_bytes: 2_000,
         on_step: Some(Arc::new(move |step| {
             if step == "committed" {
                 let _ = steps.lock().unwrap().send(());

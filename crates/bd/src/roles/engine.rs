@@ -41,6 +41,7 @@ impl EngineRole {
             batch_rows: config.engine.batch_rows,
             poll_bytes: config.engine.poll_bytes,
             on_step: kill.map(|k| k.on_step()),
+            ..QueryConfig::default()
         };
         let (files, of_engine) = (config.sql.clone(), cluster.clone());
         let open = move || -> Result<Engine> {

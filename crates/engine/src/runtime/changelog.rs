@@ -10,20 +10,22 @@
 //! ```
 //! # Rules
 //! * Entries are written in the same transaction as the outputs and offsets that they belong to.
-//! * When the changes since the last full snapshot outgrow it (and [`MIN_CHANGES`]), the next barrier writes a full one; after
+//! * When the changes since the last full snapshot outgrow it twice (and [`MIN_CHANGES`]), the next barrier writes a full one; after
 //!   its commit all records before it are trimmed. So a restore reads at most a few times the state's size.
 
 use super::chain::NodeStateWriter;
 use crate::error::EngineError;
 use crate::operator::StateWriter;
-use bd_cluster::RecordsBuilder;
+use bd_cluster::{ClusterError, RecordsBuilder};
 
 /// Entries of the query itself (not of an operator) have this node.
 pub const QUERY_NODE: u16 = u16::MAX;
-/// Changes below so many bytes never cause a full snapshot.
+/// Changes below so many bytes never cause a full snapshot, by default.
 pub const MIN_CHANGES: u64 = 16 << 20;
 /// Records are cut at about so many bytes.
 const RECORD_BYTES: usize = 256 << 10;
+/// Records are handed on when about so many bytes have gathered.
+const APPEND_BYTES: usize = 4 << 20;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,48 +38,81 @@ pub enum Kind {
     FullMore,
 }
 
-/// Gathers one barrier's entries into records.
-pub struct ChangelogWriter {
+/// Where a writer's records go.
+pub type AppendState<'a> = dyn FnMut(RecordsBuilder) -> Result<(), ClusterError> + 'a;
+
+/// Cuts one barrier's entries into records and hands them on as they come, so that a full snapshot never stands in memory.
+pub struct ChangelogWriter<'a> {
+    append: &'a mut AppendState<'a>,
     records: RecordsBuilder,
     current: Vec<u8>,
     node: u16,
     full: bool,
+    /// A record has been cut.
+    begun: bool,
+    bytes: u64,
+    failed: Option<ClusterError>,
     timestamp: i64,
 }
 
-impl ChangelogWriter {
+impl<'a> ChangelogWriter<'a> {
     /// For one barrier; `timestamp` (ms) goes on the records.
-    pub fn new(full: bool, timestamp: i64) -> Self {
-        let mut writer =
-            Self { records: RecordsBuilder::new(), current: Vec::new(), node: QUERY_NODE, full, timestamp };
+    pub fn new(full: bool, timestamp: i64, append: &'a mut AppendState<'a>) -> Self {
+        let mut writer = Self {
+            append,
+            records: RecordsBuilder::new(),
+            current: Vec::new(),
+            node: QUERY_NODE,
+            full,
+            begun: false,
+            bytes: 0,
+            failed: None,
+            timestamp,
+        };
         writer.begin();
         writer
     }
 
     fn begin(&mut self) {
         self.current.clear();
-        self.current.push(match (self.full, self.records.is_empty()) {
+        self.current.push(match (self.full, self.begun) {
             (false, _) => 0,
-            (true, true) => 1,
-            (true, false) => 2,
+            (true, false) => 1,
+            (true, true) => 2,
         });
     }
 
     fn cut(&mut self) {
         self.records.push(None, Some(&self.current), self.timestamp, &[]);
+        self.bytes += self.current.len() as u64;
+        self.begun = true;
+        if self.records.bytes() >= APPEND_BYTES {
+            self.hand_on();
+        }
         self.begin();
     }
 
-    /// The records; none where there was no entry (a full snapshot always has one).
-    pub fn finish(mut self) -> RecordsBuilder {
-        if self.current.len() > 1 || (self.full && self.records.is_empty()) {
+    fn hand_on(&mut self) {
+        let records = self.records.take();
+        if self.failed.is_none() && !records.is_empty() {
+            self.failed = (self.append)(records).err();
+        }
+    }
+
+    /// Hands on the rest, and gives how many bytes of state there were in all (a full snapshot always has some).
+    ///
+    /// # Errors
+    /// The first append that failed.
+    pub fn finish(mut self) -> Result<u64, ClusterError> {
+        if self.current.len() > 1 || (self.full && !self.begun) {
             self.cut();
         }
-        self.records
+        self.hand_on();
+        self.failed.map_or(Ok(self.bytes), Err)
     }
 }
 
-impl StateWriter for ChangelogWriter {
+impl StateWriter for ChangelogWriter<'_> {
     fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
         self.current.extend_from_slice(&self.node.to_le_bytes());
         self.current.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -91,7 +126,7 @@ impl StateWriter for ChangelogWriter {
     }
 }
 
-impl NodeStateWriter for ChangelogWriter {
+impl NodeStateWriter for ChangelogWriter<'_> {
     fn node(&mut self, node: u16) {
         self.node = node;
     }
@@ -141,42 +176,66 @@ fn take<'a>(rest: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
+    /// The values that a writer hands on, and how many appends it took.
+    fn written(full: bool, fill: impl FnOnce(&mut ChangelogWriter<'_>)) -> (Vec<Vec<u8>>, usize) {
+        let (mut values, mut appends) = (Vec::new(), 0);
+        let mut append = |records: RecordsBuilder| {
+            appends += 1;
+            values.extend(records.iter().map(|(r, _)| r.value.unwrap().to_vec()));
+            Ok(())
+        };
+        let mut writer = ChangelogWriter::new(full, 7, &mut append);
+        fill(&mut writer);
+        let bytes = writer.finish().unwrap();
+        assert_eq!(bytes, values.iter().map(|v| v.len() as u64).sum::<u64>());
+        (values, appends)
+    }
+
     #[test]
     fn entries_come_back_in_order_with_removals() {
-        let mut writer = ChangelogWriter::new(true, 7);
-        writer.node(3);
-        writer.put(b"a", Some(b"1"));
-        writer.put(b"b", None);
-        writer.put(b"", Some(b""));
-        let records = writer.finish();
-        let (record, _) = records.iter().next().unwrap();
-        let (kind, entries) = read_record(record.value.unwrap()).unwrap();
+        let (values, _) = written(true, |writer| {
+            writer.node(3);
+            writer.put(b"a", Some(b"1"));
+            writer.put(b"b", None);
+            writer.put(b"", Some(b""));
+        });
+        let (kind, entries) = read_record(&values[0]).unwrap();
         assert_eq!(kind, Kind::FullStart);
         assert_eq!(entries, vec![(3, &b"a"[..], Some(&b"1"[..])), (3, b"b", None), (3, b"", Some(b""))]);
     }
 
     #[test]
     fn large_state_is_cut_into_records_and_only_the_first_voids_what_was_before() {
-        let mut writer = ChangelogWriter::new(true, 0);
-        writer.node(0);
-        for i in 0..100u32 {
-            writer.put(&i.to_le_bytes(), Some(&[0; 10_000]));
-        }
-        let records = writer.finish();
-        let kinds: Vec<Kind> =
-            records.iter().map(|(r, _)| read_record(r.value.unwrap()).unwrap().0).collect();
-        assert!(kinds.len() > 2);
+        let (values, appends) = written(true, |writer| {
+            for i in 0..1000u32 {
+                writer.put(&i.to_le_bytes(), Some(&[0; 10_000]));
+            }
+        });
+        let kinds: Vec<Kind> = values.iter().map(|v| read_record(v).unwrap().0).collect();
+        assert!(kinds.len() > 2 && appends > 1, "{} records in {appends} appends", kinds.len());
         assert_eq!(kinds[0], Kind::FullStart);
         assert!(kinds[1..].iter().all(|k| *k == Kind::FullMore));
     }
 
     #[test]
-    fn a_record_that_is_cut_short_is_an_error() {
-        let mut writer = ChangelogWriter::new(false, 0);
+    fn without_changes_nothing_is_written_but_a_full_snapshot_always_is() {
+        assert_eq!(written(false, |_| {}).0.len(), 0);
+        assert_eq!(written(true, |_| {}).0, vec![vec![1]]);
+    }
+
+    #[test]
+    fn an_append_that_fails_is_the_result() {
+        let error = ClusterError::Fenced("by a test".into());
+        let mut append = |_: RecordsBuilder| Err(error.clone());
+        let mut writer = ChangelogWriter::new(false, 0, &mut append);
         writer.put(b"key", Some(b"value"));
-        let records = writer.finish();
-        let (record, _) = records.iter().next().unwrap();
-        let value = record.value.unwrap();
+        assert_eq!(writer.finish(), Err(error.clone()));
+    }
+
+    #[test]
+    fn a_record_that_is_cut_short_is_an_error() {
+        let (values, _) = written(false, |writer| writer.put(b"key", Some(b"value")));
+        let value = &values[0];
         assert!(read_record(&value[..value.len() - 1]).is_err());
         assert!(read_record(&[9]).is_err());
         assert!(read_record(&[]).is_err());

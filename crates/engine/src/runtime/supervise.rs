@@ -6,6 +6,7 @@ use super::watermarks;
 use crate::error::EngineError;
 use bd_cluster::{ClusterError, CommitError};
 use bd_sql::catalog::SourceDef;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,7 +17,12 @@ pub(super) fn supervise(context: &Arc<QueryContext>, sink: &Arc<SourceDef>) {
     let mut pause = Duration::from_millis(50);
     loop {
         let started = Instant::now();
-        let ended = Task::open(context.clone(), Destination::Topic(sink.clone())).and_then(Task::run);
+        let life = || Task::open(context.clone(), Destination::Topic(sink.clone())).and_then(Task::run);
+        // A panic is a bug, but one of this query only: it must not look as if the query still ran.
+        let Ok(ended) = catch_unwind(AssertUnwindSafe(life)) else {
+            tracing::error!(query = status.id, "stopped by a panic, see above");
+            return status.set_state(QueryState::Error("an internal error ended it: see the log".into()));
+        };
         match ended {
             Ok(Ended::Completed) => return status.set_state(QueryState::Completed),
             Ok(Ended::Stopped) => return status.set_state(QueryState::Stopped),

@@ -47,11 +47,16 @@ impl Task {
                 output.writer.append(&TopicPartition::new(topic, 0), records)?;
             }
         }
-        let full = output.bytes_since_full > changelog::MIN_CHANGES.max(2 * output.full_bytes);
-        let state = self.changed_state(output, full, last)?;
-        let state_bytes = state.bytes() as u64;
-        let state_ack =
-            if state.is_empty() { None } else { Some(output.writer.append(&output.changelog, state)?) };
+        let least = self.context.config.snapshot_bytes;
+        let full = output.bytes_since_full > least.max(2 * output.full_bytes);
+        let mut first_state = None;
+        let (writer, changelog) = (&mut output.writer, &output.changelog);
+        let mut append = |records| {
+            let ack = writer.append(changelog, records)?;
+            first_state.get_or_insert(ack);
+            Ok(())
+        };
+        let state_bytes = self.write_state(output.watermark, full, last, &mut append)?;
         for (partition, ack) in acks {
             output.ends[partition] = ack.wait(ACK_WAIT)?.last_offset + 1;
         }
@@ -85,7 +90,7 @@ impl Task {
         }
         if !full {
             output.bytes_since_full += state_bytes;
-        } else if let Some(ack) = state_ack {
+        } else if let Some(ack) = first_state {
             // What came before the snapshot is void now.
             output.full_bytes = state_bytes;
             output.bytes_since_full = 0;
@@ -95,13 +100,15 @@ impl Task {
         Ok(())
     }
 
-    fn changed_state(
+    /// Writes what has changed (or all) of the query's state; gives how many bytes.
+    fn write_state<'a>(
         &mut self,
-        output: &TopicOutput,
+        watermark: i64,
         full: bool,
         last: bool,
-    ) -> Result<RecordsBuilder, EngineError> {
-        let mut state = ChangelogWriter::new(full, self.stream_time);
+        append: &'a mut changelog::AppendState<'a>,
+    ) -> Result<u64, EngineError> {
+        let mut state = ChangelogWriter::new(full, self.stream_time, append);
         for input in &self.inputs {
             for part in &input.parts {
                 if part.max_time != i64::MIN && (full || part.max_time != part.saved_time) {
@@ -117,12 +124,12 @@ impl Task {
             }
         }
         state.put(b"stream_time", Some(&self.stream_time.to_le_bytes()));
-        let watermark = output.watermark.max(self.chain.output_watermark());
+        let watermark = watermark.max(self.chain.output_watermark());
         state.put(b"watermark", Some(&watermark.to_le_bytes()));
         if last {
             state.put(b"completed", Some(&1i64.to_le_bytes()));
         }
         self.chain.snapshot(full, &mut state)?;
-        Ok(state.finish())
+        Ok(state.finish()?)
     }
 }

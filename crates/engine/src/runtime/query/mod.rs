@@ -67,6 +67,8 @@ pub struct QueryConfig {
     pub batch_rows: Option<usize>,
     /// At most about so many bytes a poll.
     pub poll_bytes: usize,
+    /// Below so many bytes of changed state since the last full snapshot there is no other one, see [`super::changelog`].
+    pub snapshot_bytes: u64,
     /// Told of each step (`barrier`, `commit`, `committed`) before it is done: where tests kill the process.
     pub on_step: Option<OnStep>,
 }
@@ -77,6 +79,7 @@ impl Default for QueryConfig {
             commit_interval: Duration::from_millis(100),
             batch_rows: None,
             poll_bytes: 1 << 20,
+            snapshot_bytes: super::changelog::MIN_CHANGES,
             on_step: None,
         }
     }
