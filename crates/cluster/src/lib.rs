@@ -21,6 +21,7 @@
 //! * **No batch of the wire** is visible: librdkafka has none to show. Readers get columns over an arena.
 
 mod error;
+mod partitioner;
 mod reader;
 mod records;
 mod writer;
@@ -29,6 +30,7 @@ mod writer;
 pub mod conformance;
 
 pub use error::{ClusterError, CommitError};
+pub use partitioner::partition_of_key;
 pub use reader::{Isolation, Lease, LeaseConfig, LeaseEvent, Reader, ReaderConfig};
 pub use records::{HeaderRef, RecordRef, Records, RecordsBuilder, Span};
 pub use writer::{Ack, GroupMember, Writer, WriterConfig, Written};

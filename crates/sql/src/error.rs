@@ -133,7 +133,7 @@ pub(crate) fn nearest_hint<'a>(
 pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let best =
-        candidates.iter().map(|c| (distance(&lower, &c.to_lowercase()), *c)).min_by_key(|(d, _)| *d)?;
+        candidates.iter().map(|c| (edit_distance(&lower, &c.to_lowercase()), *c)).min_by_key(|(d, _)| *d)?;
     let limit = (name.chars().count().max(3) / 3).max(1) + 1;
     if best.0 <= limit {
         return Some(best.1);
@@ -142,9 +142,10 @@ pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str>
     candidates.iter().find(begins).copied()
 }
 
-/// Edit distance with transpositions of neighbours (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+/// Edit distance with transpositions of neighbours (optimal string alignment), over the first 128 characters: how far a
+/// misspelled name is from another.
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(128).collect(), b.chars().take(128).collect());
     let mut before: Vec<usize> = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

@@ -36,6 +36,6 @@ pub mod plan;
 mod time_bounds;
 
 pub use analyzer::analyze;
-pub use error::SqlError;
+pub use error::{SqlError, edit_distance};
 pub use functions::{FunctionInfo, functions};
 pub use parser::{ParsedStatement, parse};

@@ -1,10 +1,9 @@
 //! INSERT INTO ... VALUES.
 
 use super::input::key_codec;
-use super::sink::partition_of;
 use super::state::now_ms;
 use crate::error::EngineError;
-use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer};
+use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer, partition_of_key};
 use bd_schema::Row;
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use std::time::Duration;
@@ -32,7 +31,7 @@ pub(super) fn insert(
     let info = cluster.topic(&source.topic)?;
     let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
     let key = (!key_columns.is_empty()).then_some(key);
-    let partition = partition_of(key.as_deref().unwrap_or(&value), partitions as usize);
+    let partition = partition_of_key(key.as_deref().unwrap_or(&value), partitions as usize);
     let mut records = RecordsBuilder::new();
     records.push(key.as_deref(), Some(&value), now_ms(), &[]);
     let tp = TopicPartition::new(source.topic.as_str(), partition as i32);

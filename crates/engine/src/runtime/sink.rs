@@ -9,7 +9,7 @@ use crate::chunk::{Chunk, Op};
 use crate::error::EngineError;
 use arrow_array::{Array, Int64Array, RecordBatch};
 use arrow_schema::SchemaRef;
-use bd_cluster::{RecordsBuilder, TopicPartition};
+use bd_cluster::{RecordsBuilder, TopicPartition, partition_of_key};
 use bd_schema::{Codec, Encoded};
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use bd_sql::plan::{ChangelogMode, Plan};
@@ -113,7 +113,7 @@ impl Sink {
         for i in 0..chunk.len {
             let key = self.key.as_ref().map(|_| self.keys.get(i));
             let value = self.values.get(i);
-            let partition = partition_of(key.unwrap_or(value), self.built.len());
+            let partition = partition_of_key(key.unwrap_or(value), self.built.len());
             let time = times.filter(|t| t.is_valid(i)).map_or(now, |t: &Int64Array| t.value(i));
             self.built[partition].push(key, Some(value), time, &[]);
         }
@@ -130,7 +130,7 @@ impl Sink {
     pub fn take(&mut self, now: i64) -> Vec<(TopicPartition, RecordsBuilder)> {
         self.changed.by_key.clear();
         for (key, value) in self.changed.rows.drain(..) {
-            let partition = partition_of(&key, self.built.len());
+            let partition = partition_of_key(&key, self.built.len());
             self.built[partition].push(Some(&key), value.as_deref(), now, &[]);
             self.rows += 1;
         }
@@ -158,53 +158,5 @@ impl Changed {
         }
         self.by_key.insert(key.to_vec(), self.rows.len());
         self.rows.push((key.to_vec(), value));
-    }
-}
-
-pub(crate) fn partition_of(bytes: &[u8], partitions: usize) -> usize {
-    if partitions == 1 {
-        return 0;
-    }
-    (murmur2(bytes) & 0x7fff_ffff) as usize % partitions
-}
-
-/// Kafka's default partitioner: `org.apache.kafka.common.utils.Utils.murmur2`.
-fn murmur2(data: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut h: u32 = 0x9747_b28c ^ data.len() as u32;
-    let mut words = data.chunks_exact(4);
-    for word in &mut words {
-        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(M);
-        k = (k ^ (k >> 24)).wrapping_mul(M);
-        h = h.wrapping_mul(M) ^ k;
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        for (i, byte) in rest.iter().enumerate() {
-            h ^= u32::from(*byte) << (8 * i);
-        }
-        h = h.wrapping_mul(M);
-    }
-    h = (h ^ (h >> 13)).wrapping_mul(M);
-    h ^ (h >> 15)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::murmur2;
-
-    #[test]
-    fn partitions_are_those_of_kafkas_default_partitioner() {
-        // The values of Kafka's own UtilsTest.testMurmur2.
-        let cases: [(&[u8], i32); 5] = [
-            (b"21", -973932308),
-            (b"foobar", -790332482),
-            (b"a-little-bit-long-string", -985981536),
-            (b"a-little-bit-longer-string", -1486304829),
-            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
-        ];
-        for (bytes, hash) in cases {
-            assert_eq!(murmur2(bytes) as i32, hash);
-        }
     }
 }
