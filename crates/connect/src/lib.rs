@@ -4,6 +4,14 @@
 //!  SourceTask::poll ─▶ Batch ─▶ transforms ─▶ converters ─▶ topic   (records and source offsets in one transaction)
 //!  topic ─▶ converters ─▶ transforms ─▶ Batch ─▶ SinkTask::put      (offsets of group connect-<name> after put)
 //! ```
-//! Connectors depend on [`sdk`] only.
+//! Connectors depend on [`sdk`] only. [`Worker`] keeps its state in three topics of Kafka Connect's own formats and runs each task
+//! on a thread of its own; [`router`] is its REST interface.
 
+mod error;
+mod rest;
 pub mod sdk;
+mod worker;
+
+pub use error::ConnectError;
+pub use rest::router;
+pub use worker::{Worker, WorkerConfig};

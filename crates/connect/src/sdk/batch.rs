@@ -13,8 +13,30 @@ pub type Header = (String, Option<Vec<u8>>);
 pub struct ConnectField {
     /// Never null.
     pub required: bool,
-    /// Connect's name of its type, such as `io.debezium.time.ZonedTimestamp` (`connect.name` in Avro).
+    /// Connect's name of its type, such as `io.debezium.time.ZonedTimestamp` (`connect.name` in Avro). Of a struct its full name:
+    /// `before` and `after` of a change event carry `<server>.<db>.<table>.Value`.
     pub semantic: Option<String>,
+    /// Of a struct: what is known of its own fields, one an entry. Empty: nothing, they are optional.
+    pub fields: Vec<ConnectField>,
+}
+
+impl ConnectField {
+    /// A field that is never null.
+    pub fn required() -> Self {
+        Self { required: true, ..Self::default() }
+    }
+
+    /// The same with Connect's name of its type.
+    pub fn named(mut self, semantic: impl Into<String>) -> Self {
+        self.semantic = Some(semantic.into());
+        self
+    }
+
+    /// The same, of a struct, with what is known of its fields.
+    pub fn of(mut self, fields: Vec<ConnectField>) -> Self {
+        self.fields = fields;
+        self
+    }
 }
 
 /// The shape of keys or values.
@@ -70,7 +92,9 @@ impl ConnectSchema {
 pub enum Cells {
     /// All null, so many.
     Null(usize),
-    /// Bytes as they are in the topic or at the source, without a schema.
+    /// Bytes as they are in the topic or at the source, without a schema. Of a source: the topic gets these bytes (with
+    /// `JsonConverter` they must be one JSON text a record). For a sink: what stands in the topic; with `JsonConverter` and
+    /// `schemas.enable=false` one valid JSON text a record, with `ByteArrayConverter` anything.
     Bytes(Vec<Option<Vec<u8>>>),
     /// Rows; `None` is null (a tombstone's value).
     Rows {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub enum ConfigType {
     /// `STRING`.
     String,
-    /// `PASSWORD`: never shown in answers or logs.
+    /// `PASSWORD`: hidden in logs and in answers to validation.
     Password,
     /// `BOOLEAN`.
     Boolean,
