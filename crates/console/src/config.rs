@@ -1,7 +1,7 @@
 //! What a console is made of.
 
 use bd_cluster::Cluster;
-use bd_schema::registry::SchemaRegistry;
+use bd_schema::SchemaRegistry;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
