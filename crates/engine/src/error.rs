@@ -25,6 +25,9 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// Something that records need, such as the schema registry, is away: it may work when tried again.
+    #[error("{0}")]
+    Later(String),
     /// A statement cannot be carried out.
     #[error("{0}")]
     Statement(String),

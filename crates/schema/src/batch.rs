@@ -45,7 +45,7 @@ pub(crate) fn decode(
         // Only a schema that Arrow refuses, such as a decimal of precision 0, leads here: no record of it can be held.
         Err(e) => {
             let present = payloads.iter().enumerate().filter(|(_, p)| p.is_some());
-            let error = |index| RecordError { index, path: String::new(), reason: e.to_string() };
+            let error = |index| Failure::new(e.to_string()).of_record(index);
             Decoded {
                 batch: RecordBatch::new_empty(schema.to_arrow()),
                 rows: Vec::new(),

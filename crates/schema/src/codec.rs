@@ -14,6 +14,8 @@ pub struct RecordError {
     pub path: String,
     /// What is wrong with it.
     pub reason: String,
+    /// The record may be good: what is needed to know, such as the schema registry, is away. Try again; it is no dead letter.
+    pub retriable: bool,
 }
 
 /// What a batch of records decoded to.

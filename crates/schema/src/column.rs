@@ -187,6 +187,12 @@ impl Struct {
     pub(crate) fn push(&mut self) {
         self.validity.push_valid();
     }
+
+    /// Closes a null, of all fields too.
+    pub(crate) fn push_null(&mut self) {
+        self.fields.iter_mut().for_each(Column::push_null);
+        self.validity.push_null();
+    }
 }
 
 /// A growing column of any type.
@@ -260,10 +266,7 @@ impl Column {
             Self::Varchar(c) | Self::Bytes(c) => c.push_null(),
             Self::Array(c) => c.offsets.push_null(),
             Self::Map(c) => c.offsets.push_null(),
-            Self::Struct(c) => {
-                c.fields.iter_mut().for_each(Self::push_null);
-                c.validity.push_null();
-            }
+            Self::Struct(c) => c.push_null(),
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) struct Failure {
     /// Innermost first.
     path: Vec<Segment>,
     reason: String,
+    retriable: bool,
 }
 
 /// The start of a text from a record: errors go to logs and record headers, payloads may be megabytes.
@@ -32,7 +33,21 @@ enum Segment {
 impl Failure {
     #[cold]
     pub(crate) fn new(reason: impl Into<String>) -> Box<Self> {
-        Box::new(Self { path: Vec::new(), reason: reason.into() })
+        Box::new(Self { path: Vec::new(), reason: reason.into(), retriable: false })
+    }
+
+    /// A failure that says nothing of the record, which may be good when it is tried again.
+    #[cold]
+    pub(crate) fn passing(reason: impl Into<String>) -> Box<Self> {
+        Box::new(Self { path: Vec::new(), reason: reason.into(), retriable: true })
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.retriable
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// The same, found inside the field of that name.
@@ -70,6 +85,6 @@ impl Failure {
                 Segment::Index(i) => drop(write!(path, "[{i}]")),
             }
         }
-        RecordError { index, path, reason: self.reason }
+        RecordError { index, path, reason: self.reason, retriable: self.retriable }
     }
 }

@@ -1,11 +1,12 @@
 //! Codecs by the name of their format.
 
-use crate::{Codec, JsonCodec, KafkaCodec, Schema};
+use crate::avro::{AvroCodec, AvroError};
+use crate::{Codec, JsonCodec, KafkaCodec, Schema, SchemaRegistry};
 use std::fmt;
 use std::sync::Arc;
 
-/// The formats that [`codec`] knows.
-pub const FORMATS: [&str; 2] = ["JSON", "KAFKA"];
+/// The formats that [`Codecs`] knows.
+pub const FORMATS: [&str; 3] = ["JSON", "AVRO", "KAFKA"];
 
 /// The part of a record that a codec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,26 +50,74 @@ pub enum UnknownFormat {
         /// The columns as in a statement.
         columns: String,
     },
+    /// The format needs a schema registry.
+    #[error("the {role} format {name} needs a schema registry, and none is configured")]
+    NoRegistry {
+        /// The format.
+        name: &'static str,
+        /// What for.
+        role: Role,
+    },
+    /// Avro cannot hold such columns.
+    #[error("the format AVRO cannot hold the {role}: {error}")]
+    Avro {
+        /// What for.
+        role: Role,
+        /// Why.
+        error: AvroError,
+    },
 }
 
-/// The codec of the format of that name (`value_format`, `key_format`; case does not matter) for these columns.
-///
-/// # Errors
-/// There is no such format, or it cannot hold these columns. Both name what would do.
-pub fn codec(format: &str, schema: &Schema, role: Role) -> Result<Arc<dyn Codec>, UnknownFormat> {
-    let schema = schema.clone();
-    match (format.to_ascii_uppercase().as_str(), role) {
-        ("JSON", Role::Value) => Ok(Arc::new(JsonCodec::new(schema))),
-        ("JSON", Role::Key) => Ok(Arc::new(JsonCodec::key(schema))),
-        ("KAFKA", role) => {
-            let columns: Vec<String> =
-                schema.fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
-            match KafkaCodec::new(schema) {
-                Some(codec) => Ok(Arc::new(codec)),
-                None => Err(UnknownFormat::Columns { name: "KAFKA", role, columns: columns.join(", ") }),
+/// Finds codecs by the name of their format. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Codecs {
+    registry: Option<Arc<dyn SchemaRegistry>>,
+}
+
+impl Codecs {
+    /// Codecs with this schema registry; without one there is no `AVRO`.
+    pub fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
+        Self { registry }
+    }
+
+    /// The schema registry.
+    pub fn registry(&self) -> Option<&Arc<dyn SchemaRegistry>> {
+        self.registry.as_ref()
+    }
+
+    /// The codec of the format of that name (`value_format`, `key_format`; case does not matter) for these columns of the records of
+    /// `topic`. Schemas are registered under the subjects `<topic>-key` and `<topic>-value`.
+    ///
+    /// # Errors
+    /// There is no such format, it cannot hold these columns, or it needs a registry. All say what would do.
+    pub fn codec(
+        &self,
+        format: &str,
+        schema: &Schema,
+        role: Role,
+        topic: &str,
+    ) -> Result<Arc<dyn Codec>, UnknownFormat> {
+        let schema = schema.clone();
+        match (format.to_ascii_uppercase().as_str(), role) {
+            ("JSON", Role::Value) => Ok(Arc::new(JsonCodec::new(schema))),
+            ("JSON", Role::Key) => Ok(Arc::new(JsonCodec::key(schema))),
+            ("KAFKA", role) => {
+                let columns: Vec<String> =
+                    schema.fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
+                match KafkaCodec::new(schema) {
+                    Some(codec) => Ok(Arc::new(codec)),
+                    None => Err(UnknownFormat::Columns { name: "KAFKA", role, columns: columns.join(", ") }),
+                }
             }
+            ("AVRO", role) => {
+                let registry =
+                    self.registry.clone().ok_or(UnknownFormat::NoRegistry { name: "AVRO", role })?;
+                let subject = format!("{topic}-{role}");
+                let codec = AvroCodec::new(registry, subject, schema, role);
+                Ok(Arc::new(codec.map_err(|error| UnknownFormat::Avro { role, error })?))
+            }
+            _ => Err(UnknownFormat::Name { name: format.to_owned(), role }),
         }
-        _ => Err(UnknownFormat::Name { name: format.to_owned(), role }),
     }
 }
 
@@ -86,7 +135,7 @@ mod tests {
             ("Kafka", Role::Key, &[0, 0, 0, 0, 0, 0, 0, 45]),
         ] {
             let mut out = Vec::new();
-            let codec = codec(name, &schema, role).unwrap();
+            let codec = Codecs::default().codec(name, &schema, role, "t").unwrap();
             codec.encode_row(&vec![crate::Value::BigInt(45)], &mut out).unwrap();
             assert_eq!(out, wanted);
         }
@@ -94,14 +143,23 @@ mod tests {
 
     #[test]
     fn an_unknown_format_is_told_what_there_is() {
-        let error = codec("avro", &Schema::default(), Role::Value).err().unwrap();
-        assert_eq!(error.to_string(), "there is no value format avro; the formats are JSON, KAFKA");
+        let error = Codecs::default().codec("xml", &Schema::default(), Role::Value, "t").err().unwrap();
+        assert_eq!(error.to_string(), "there is no value format xml; the formats are JSON, AVRO, KAFKA");
+    }
+
+    #[test]
+    fn avro_without_a_registry_is_told_what_is_missing() {
+        let error = Codecs::default().codec("avro", &Schema::default(), Role::Value, "t").err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the value format AVRO needs a schema registry, and none is configured"
+        );
     }
 
     #[test]
     fn columns_that_a_format_cannot_hold_are_named() {
         let fields = vec![Field::new("a", DataType::Integer), Field::new("b", DataType::Boolean)];
-        let error = codec("KAFKA", &Schema::new(fields), Role::Key).err().unwrap();
+        let error = Codecs::default().codec("KAFKA", &Schema::new(fields), Role::Key, "t").err().unwrap();
         assert!(error.to_string().contains("the key (a INTEGER, b BOOLEAN)"), "{error}");
     }
 }

@@ -7,15 +7,17 @@
 //!        ◀── encode_row   ◀──
 //!  Row   ──▶ rows_to_arrow ─▶ RecordBatch ──▶ arrow_to_rows ──▶ Row
 //! ```
-//! A [`Codec`] is one format bound to one [`Schema`]; [`codec`] finds it by the format's name. A record that cannot be decoded costs
+//! A [`Codec`] is one format bound to one [`Schema`]; [`Codecs`] finds it by the format's name. A record that cannot be decoded costs
 //! that record only: it comes back as a [`RecordError`] with its place and reason, and the rest of the batch is decoded.
 //!
 //! A new format is a new implementation of [`Codec`], tested by `conformance` (feature of that name), and a name in [`FORMATS`].
 //!
 //! Not here: where bytes come from (`bd-cluster`), what is done with bad records (the engine, the connect worker).
 
+pub mod avro;
 mod batch;
 mod cells;
+mod client;
 mod codec;
 mod column;
 #[cfg(any(test, feature = "conformance"))]
@@ -32,8 +34,9 @@ mod value;
 
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
+pub use client::RegistryClient;
 pub use codec::{Codec, Decoded, Encoded, RecordError};
-pub use formats::{FORMATS, Role, UnknownFormat, codec};
+pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use json::JsonCodec;
 pub use kafka::KafkaCodec;
 pub use registry::{RegisteredSchema, RegistryError, SchemaRegistry};

@@ -78,9 +78,9 @@ pub struct SourceDef {
     pub topic: String,
     /// Its columns, in order.
     pub columns: Vec<ColumnDef>,
-    /// `key_format`: `KAFKA` (default) or `JSON`; `NONE` where no column is in the key.
+    /// `key_format`: `KAFKA` (default), `JSON` or `AVRO`; `NONE` where no column is in the key.
     pub key_format: String,
-    /// `value_format`: `JSON` (default).
+    /// `value_format`: `JSON` (default) or `AVRO`.
     pub value_format: String,
     /// Where the event time comes from; `None` takes the record's timestamp.
     pub timestamp: Option<TimestampSpec>,

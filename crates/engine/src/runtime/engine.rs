@@ -147,7 +147,7 @@ impl Engine {
             former: HashMap::new(),
             closed: false,
         };
-        let tables = Tables::new(cluster.clone());
+        let tables = Tables::new(cluster.clone(), config.codecs.clone());
         let janitor = Arc::new(janitor::Stop::default());
         let of_thread = (cluster.clone(), janitor.clone());
         spawn("bd-janitor", move || janitor::run(&of_thread.0, &of_thread.1))?;
@@ -265,7 +265,8 @@ impl Engine {
                 Ok(Outcome::Done { message: format!("Created query with ID {id}"), query: Some(id) })
             }
             Statement::InsertValues { source, values } => {
-                insert(inner.writer.as_mut(), self.shared.cluster.as_ref(), &source, &values)?;
+                let (cluster, codecs) = (self.shared.cluster.as_ref(), &self.shared.config.codecs);
+                insert(inner.writer.as_mut(), cluster, codecs, &source, &values)?;
                 Ok(Outcome::Done { message: String::new(), query: None })
             }
             Statement::Drop { name: None, .. } => {

@@ -5,7 +5,7 @@ use crate::error::EngineError;
 use crate::expr::Compiled;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array};
 use bd_cluster::Records;
-use bd_schema::{Codec, DataType, Decoded, Schema, Value};
+use bd_schema::{Codec, Codecs, DataType, Decoded, Role, Schema, Value};
 use bd_sql::catalog::{ColumnPlace, SourceDef, SourceKind, TimeFormat};
 use bd_sql::expr::{BinaryOp, Expr, ExprKind, Function};
 use std::collections::BTreeMap;
@@ -72,6 +72,7 @@ impl Input {
     pub fn new(
         source: Arc<SourceDef>,
         columns: impl IntoIterator<Item = usize>,
+        codecs: &Codecs,
     ) -> Result<Self, EngineError> {
         let mut needed: Vec<usize> = columns.into_iter().collect();
         needed.extend(source.timestamp.iter().map(|t| t.column));
@@ -96,10 +97,8 @@ impl Input {
                 slots.push(Slot::Key(key_columns.iter().position(|k| k == place).unwrap_or_default()));
             }
         }
-        let key = if key_used { Some(key_codec(&source)?) } else { None };
-        let value =
-            bd_schema::codec(&source.value_format, &Schema::new(value_fields), bd_schema::Role::Value)
-                .map_err(|e| EngineError::Statement(e.to_string()))?;
+        let key = if key_used { Some(key_codec(&source, codecs)?) } else { None };
+        let value = value_codec(&source, &Schema::new(value_fields), codecs)?;
 
         let local = |place: usize| needed.iter().position(|n| *n == place).unwrap_or_default();
         let time = match &source.timestamp {
@@ -137,7 +136,7 @@ impl Input {
     /// row) and moves on.
     ///
     /// # Errors
-    /// Only flaws of the plan.
+    /// [`EngineError::Later`], with `max_time` as it was; else only flaws of the plan.
     pub fn stream_rows(&self, records: &Records, max_time: &mut i64) -> Result<StreamRows, EngineError> {
         let mut aligned = self.align(records, false)?;
         let times = self.times(&aligned, records)?;
@@ -174,7 +173,7 @@ impl Input {
     /// Decodes records of a table.
     ///
     /// # Errors
-    /// Only flaws of the plan.
+    /// [`EngineError::Later`]; else only flaws of the plan.
     pub fn table_rows(&self, records: &Records) -> Result<TableRows, EngineError> {
         let mut aligned = self.align(records, true)?;
         let tombstones: BooleanArray =
@@ -239,6 +238,7 @@ impl Input {
     fn align(&self, records: &Records, is_table: bool) -> Result<Aligned, EngineError> {
         let values: Vec<Option<&[u8]>> = (0..records.len()).map(|i| records.value(i)).collect();
         let decoded = self.value.decode_arrow(&values);
+        all_could_be_read(&decoded)?;
         let mut dead: Vec<Rejected> = decoded.errors.iter().map(|e| reject(e, "value")).collect();
         if !is_table {
             let null = |i: &u32| Rejected { index: *i, reason: "the value is null".into() };
@@ -250,6 +250,7 @@ impl Input {
         };
         let keys: Vec<Option<&[u8]>> = (0..records.len()).map(|i| records.key(i)).collect();
         let mut decoded_keys = key.decode_arrow(&keys);
+        all_could_be_read(&decoded_keys)?;
         dead.extend(decoded_keys.errors.iter().map(|e| reject(e, "key")));
         if is_table {
             let null =
@@ -325,9 +326,33 @@ fn reject(error: &bd_schema::RecordError, part: &str) -> Rejected {
 ///
 /// # Errors
 /// A format that is not known or does not fit the columns.
-pub fn key_codec(source: &SourceDef) -> Result<Arc<dyn Codec>, EngineError> {
-    bd_schema::codec(&source.key_format, &source.key_schema(), bd_schema::Role::Key)
+pub fn key_codec(source: &SourceDef, codecs: &Codecs) -> Result<Arc<dyn Codec>, EngineError> {
+    codecs
+        .codec(&source.key_format, &source.key_schema(), Role::Key, &source.topic)
         .map_err(|e| EngineError::Statement(e.to_string()))
+}
+
+/// The codec of these columns of a source's value.
+///
+/// # Errors
+/// A format that is not known or does not fit the columns.
+pub fn value_codec(
+    source: &SourceDef,
+    columns: &Schema,
+    codecs: &Codecs,
+) -> Result<Arc<dyn Codec>, EngineError> {
+    codecs
+        .codec(&source.value_format, columns, Role::Value, &source.topic)
+        .map_err(|e| EngineError::Statement(e.to_string()))
+}
+
+/// # Errors
+/// [`EngineError::Later`] if what is needed to read a record is away: it must not be taken for a bad one.
+fn all_could_be_read(decoded: &Decoded) -> Result<(), EngineError> {
+    match decoded.errors.iter().find(|e| e.retriable) {
+        Some(error) => Err(EngineError::Later(error.reason.clone())),
+        None => Ok(()),
+    }
 }
 
 /// An expression that gives the time in `column` as BIGINT ms; NULL where it is no time.

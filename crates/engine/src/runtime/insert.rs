@@ -1,10 +1,10 @@
 //! INSERT INTO ... VALUES.
 
-use super::input::key_codec;
+use super::input::{key_codec, value_codec};
 use super::state::now_ms;
 use crate::error::EngineError;
 use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer, partition_of_key};
-use bd_schema::Row;
+use bd_schema::{Codecs, Row};
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) fn insert(
     writer: &mut dyn Writer,
     cluster: &dyn Cluster,
+    codecs: &Codecs,
     source: &SourceDef,
     values: &Row,
 ) -> Result<(), EngineError> {
@@ -21,10 +22,9 @@ pub(super) fn insert(
     let mut key = Vec::new();
     let key_columns = source.key_columns();
     if !key_columns.is_empty() {
-        key_codec(source)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
+        key_codec(source, codecs)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
     }
-    let codec = bd_schema::codec(&source.value_format, &source.value_schema(), bd_schema::Role::Value)
-        .map_err(|e| EngineError::Statement(e.to_string()))?;
+    let codec = value_codec(source, &source.value_schema(), codecs)?;
     let of_value = |i: &usize| source.columns[*i].place != ColumnPlace::Key;
     let mut value = Vec::new();
     codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;

@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::operators::UpsertMap;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use bd_cluster::{Cluster, OffsetSpec, Reader, ReaderConfig, TopicPartition};
-use bd_schema::{Row, Schema, Value};
+use bd_schema::{Codecs, Row, Schema, Value};
 use bd_sql::catalog::SourceDef;
 use bd_sql::plan::{Node, Plan};
 use parking_lot::Mutex;
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The tables that pull queries have asked for.
 pub struct Tables {
     cluster: Arc<dyn Cluster>,
+    codecs: Codecs,
     /// Least recently used first.
     kept: Mutex<Vec<Kept>>,
 }
@@ -38,8 +39,8 @@ struct Kept {
 
 impl Tables {
     /// None yet.
-    pub fn new(cluster: Arc<dyn Cluster>) -> Self {
-        Self { cluster, kept: Mutex::new(Vec::new()) }
+    pub fn new(cluster: Arc<dyn Cluster>, codecs: Codecs) -> Self {
+        Self { cluster, codecs, kept: Mutex::new(Vec::new()) }
     }
 
     /// Drops a table that is gone.
@@ -92,7 +93,7 @@ impl Tables {
         let at = all.iter().position(|k| *k.input.source == **source);
         let mut kept = match at {
             Some(at) => all.remove(at),
-            None => Kept::open(self.cluster.as_ref(), source)?,
+            None => Kept::open(self.cluster.as_ref(), &self.codecs, source)?,
         };
         // What was read before an error stays read; the table itself is dropped with it.
         kept.catch_up(self.cluster.as_ref())?;
@@ -106,8 +107,8 @@ impl Tables {
 }
 
 impl Kept {
-    fn open(cluster: &dyn Cluster, source: &Arc<SourceDef>) -> Result<Self, EngineError> {
-        let input = Input::new(source.clone(), 0..source.columns.len())?;
+    fn open(cluster: &dyn Cluster, codecs: &Codecs, source: &Arc<SourceDef>) -> Result<Self, EngineError> {
+        let input = Input::new(source.clone(), 0..source.columns.len(), codecs)?;
         let info = cluster
             .topic(&source.topic)?
             .ok_or_else(|| bd_cluster::ClusterError::UnknownTopic(source.topic.clone()))?;

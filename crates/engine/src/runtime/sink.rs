@@ -4,13 +4,13 @@
 //! last row, or a tombstone. A record's partition is Kafka's murmur2 of its key; rows without a key go by their value, so that the
 //! place of a row is a function of the row.
 
-use super::input::key_codec;
+use super::input::{key_codec, value_codec};
 use crate::chunk::{Chunk, Op};
 use crate::error::EngineError;
 use arrow_array::{Array, Int64Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use bd_cluster::{RecordsBuilder, TopicPartition, partition_of_key};
-use bd_schema::{Codec, Encoded};
+use bd_schema::{Codec, Codecs, Encoded};
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use bd_sql::plan::{ChangelogMode, Plan};
 use hashbrown::HashMap;
@@ -49,7 +49,7 @@ impl Sink {
     ///
     /// # Errors
     /// A format that is not known or does not fit the columns; a table without a key.
-    pub fn new(def: &SourceDef, plan: &Plan, partitions: i32) -> Result<Self, EngineError> {
+    pub fn new(def: &SourceDef, plan: &Plan, partitions: i32, codecs: &Codecs) -> Result<Self, EngineError> {
         let upsert = plan.mode != ChangelogMode::Append;
         let key_columns = def.key_columns();
         if upsert && key_columns.is_empty() {
@@ -59,11 +59,10 @@ impl Sink {
             None
         } else {
             let schema = def.key_schema().to_arrow();
-            Some(Half { codec: key_codec(def)?, schema, columns: key_columns })
+            Some(Half { codec: key_codec(def, codecs)?, schema, columns: key_columns })
         };
         let value_schema = def.value_schema();
-        let codec = bd_schema::codec(&def.value_format, &value_schema, bd_schema::Role::Value)
-            .map_err(|e| EngineError::Statement(e.to_string()))?;
+        let codec = value_codec(def, &value_schema, codecs)?;
         let value_columns =
             (0..def.columns.len()).filter(|i| def.columns[*i].place != ColumnPlace::Key).collect();
         let value = Half { codec, schema: value_schema.to_arrow(), columns: value_columns };
@@ -94,7 +93,7 @@ impl Sink {
     /// Takes rows of the plan's root. `now` (ms, event time) goes on records of tables that have no time.
     ///
     /// # Errors
-    /// A row that the format cannot hold.
+    /// A row that the format cannot hold; [`EngineError::Later`].
     pub fn add(&mut self, chunk: &Chunk, now: i64) -> Result<(), EngineError> {
         self.keys.clear();
         self.values.clear();
@@ -144,8 +143,11 @@ impl Half {
         let columns = self.columns.iter().map(|c| chunk.columns[*c].clone()).collect();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(chunk.len));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
-        self.codec.encode_arrow(&batch, out).map_err(|e| {
-            EngineError::Statement(format!("a row cannot be written as {}: {e}", self.codec.format()))
+        self.codec.encode_arrow(&batch, out).map_err(|e| match e.retriable {
+            true => EngineError::Later(e.reason),
+            false => {
+                EngineError::Statement(format!("a row cannot be written as {}: {e}", self.codec.format()))
+            }
         })
     }
 }

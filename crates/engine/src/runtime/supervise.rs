@@ -50,7 +50,8 @@ fn may_work_later(error: &EngineError) -> bool {
     }
     matches!(
         error,
-        EngineError::Cluster(ClusterError::Retriable { .. })
+        EngineError::Later(_)
+            | EngineError::Cluster(ClusterError::Retriable { .. })
             | EngineError::Commit(
                 CommitError::Aborted(_) | CommitError::Retriable(_) | CommitError::Fatal(_)
             )

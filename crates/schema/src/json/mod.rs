@@ -33,7 +33,7 @@ mod scan;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod write;
+pub(crate) mod write;
 
 use crate::batch;
 use crate::cells::Cells;

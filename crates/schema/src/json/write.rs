@@ -48,7 +48,7 @@ pub(super) fn boolean(out: &mut Vec<u8>, value: bool) {
 }
 
 /// The shortest digits that read back as the same value, laid out as Java does: `53.0`, `1.0E10`.
-pub(super) fn double(out: &mut Vec<u8>, value: f64) -> Fallible<()> {
+pub(crate) fn double(out: &mut Vec<u8>, value: f64) -> Fallible<()> {
     if !value.is_finite() {
         return Err(Failure::new(format!("JSON has no number for {value}")));
     }
@@ -83,7 +83,7 @@ pub(super) fn double(out: &mut Vec<u8>, value: f64) -> Fallible<()> {
 }
 
 /// A plain number with as many digits after the point as the scale says.
-pub(super) fn decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
+pub(crate) fn decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     if unscaled < 0 {
         out.push(b'-');
     }

@@ -131,7 +131,7 @@ impl Properties {
         match &self.key_format {
             _ if keys.is_empty() => Ok("NONE".into()),
             Some((format, span)) if format == "NONE" => {
-                fail(*span, "key_format NONE has no place for the key columns", "use KAFKA or JSON")
+                fail(*span, "key_format NONE has no place for the key columns", "use KAFKA, JSON or AVRO")
             }
             Some((format, span)) if format == "KAFKA" && !plain => fail(
                 *span,
@@ -172,17 +172,18 @@ fn topic(value: &str, span: Span) -> Res<String> {
 
 fn key_format(value: &str, span: Span) -> Res<String> {
     let format = value.to_ascii_uppercase();
-    if matches!(format.as_str(), "KAFKA" | "JSON" | "NONE") {
+    if matches!(format.as_str(), "KAFKA" | "JSON" | "AVRO" | "NONE") {
         return Ok(format);
     }
-    fail(span, format!("key_format {value} is not supported"), "use KAFKA, JSON or NONE")
+    fail(span, format!("key_format {value} is not supported"), "use KAFKA, JSON, AVRO or NONE")
 }
 
 fn value_format(value: &str, span: Span) -> Res<String> {
-    if value.eq_ignore_ascii_case("JSON") {
-        return Ok("JSON".into());
+    let format = value.to_ascii_uppercase();
+    if matches!(format.as_str(), "JSON" | "AVRO") {
+        return Ok(format);
     }
-    fail(span, format!("the format {value} is not supported"), "use JSON")
+    fail(span, format!("the format {value} is not supported"), "use JSON or AVRO")
 }
 
 fn count(value: &str, span: Span) -> Res<i32> {

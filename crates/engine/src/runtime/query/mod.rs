@@ -26,6 +26,7 @@ use crate::chunk::Chunk;
 use crate::error::EngineError;
 use crate::operators::UpsertMap;
 use bd_cluster::{Cluster, GroupMember, OffsetSpec, Reader, RecordsBuilder, TopicPartition, Writer};
+use bd_schema::Codecs;
 use bd_sql::catalog::SourceDef;
 use bd_sql::plan::Plan;
 use std::collections::{BTreeMap, HashMap};
@@ -69,6 +70,8 @@ pub struct QueryConfig {
     pub poll_bytes: usize,
     /// Below so many bytes of changed state since the last full snapshot there is no other one, see [`super::changelog`].
     pub snapshot_bytes: u64,
+    /// The formats of keys and values; `AVRO` with the schema registry that they are given.
+    pub codecs: Codecs,
     /// Told of each step (`barrier`, `commit`, `committed`) before it is done: where tests kill the process.
     pub on_step: Option<OnStep>,
 }
@@ -80,6 +83,7 @@ impl Default for QueryConfig {
             batch_rows: None,
             poll_bytes: 1 << 20,
             snapshot_bytes: super::changelog::MIN_CHANGES,
+            codecs: Codecs::default(),
             on_step: None,
         }
     }

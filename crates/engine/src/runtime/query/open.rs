@@ -241,7 +241,7 @@ fn open_output(context: &QueryContext, def: &SourceDef) -> Result<TopicOutput, E
     let keep = NewTopic::new(changelog_topic(id), 1).with("retention.ms", "-1");
     ensure_topic(cluster.as_ref(), keep)?;
     let info = cluster.topic(&def.topic)?.ok_or_else(|| ClusterError::UnknownTopic(def.topic.clone()))?;
-    let sink = Sink::new(def, &context.plan, info.partitions)?;
+    let sink = Sink::new(def, &context.plan, info.partitions, &context.config.codecs)?;
     let ends = sink
         .partitions()
         .iter()
@@ -301,8 +301,8 @@ fn open_inputs(
                 source.name
             )));
         }
-        let input =
-            Input::new(source.clone(), scans.iter().flat_map(|(_, columns, _)| columns.iter().copied()))?;
+        let columns = scans.iter().flat_map(|(_, columns, _)| columns.iter().copied());
+        let input = Input::new(source.clone(), columns, &context.config.codecs)?;
         let uses = scans
             .iter()
             .map(|(leaf, columns, rowtime)| {

@@ -4,6 +4,7 @@ use super::split::{split_at, split_rows};
 use super::{MAX_AHEAD_MS, SourceInput, Task};
 use crate::error::EngineError;
 use crate::runtime::input::Rejected;
+use crate::runtime::status::QueryStatus;
 use crate::runtime::watermarks;
 use bd_cluster::Records;
 use bd_sql::catalog::SourceKind;
@@ -14,6 +15,26 @@ use std::time::{Duration, Instant};
 const DEAD: &str = "org.apache.kafka.connect.errors.DataException";
 /// The class of a late row's; Kafka Connect has none.
 const LATE: &str = "bd.LateRow";
+
+/// Reads records, for a push query also after what is needed for it was away: it has no last commit to start from again, as other
+/// queries have.
+fn when_it_can<T>(
+    status: &QueryStatus,
+    patient: bool,
+    mut read: impl FnMut() -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match read() {
+            Err(error @ EngineError::Later(_)) if patient && !status.must_stop() => {
+                tracing::warn!(query = status.id, %error, "trying again in {pause:?}");
+                status.wait_change(pause);
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            other => return other,
+        }
+    }
+}
 
 impl Task {
     pub(super) fn take(&mut self, records: Records) -> Result<(), EngineError> {
@@ -75,7 +96,10 @@ impl Task {
 
     fn stream_records(&mut self, i: usize, p: usize, records: &Records) -> Result<(), EngineError> {
         let input = &mut self.inputs[i];
-        let rows = input.input.stream_rows(records, &mut input.parts[p].max_time)?;
+        let part = &mut input.parts[p];
+        let status = &self.context.status;
+        let patient = self.output.is_none();
+        let rows = when_it_can(status, patient, || input.input.stream_rows(records, &mut part.max_time))?;
         self.stream_time = self.stream_time.max(input.parts[p].max_time);
         let dead_topic = input.input.source.dead_letter_topic.clone();
         let late_topic = input.input.source.late_topic.clone();
@@ -99,7 +123,8 @@ impl Task {
         emit: bool,
     ) -> Result<(), EngineError> {
         let input = &mut self.inputs[i];
-        let rows = input.input.table_rows(records)?;
+        let patient = self.output.is_none();
+        let rows = when_it_can(&self.context.status, patient, || input.input.table_rows(records))?;
         let dead_topic = input.input.source.dead_letter_topic.clone();
         for one in &mut input.uses {
             let columns = one.places.iter().map(|c| rows.chunk.columns[*c].clone()).collect();

@@ -1,0 +1,230 @@
+//! From an Avro declaration to a [`Schema`].
+//!
+//! | Avro | type |
+//! |---|---|
+//! | `boolean`, `int`, `long`, `float` or `double`, `string`, `bytes` | `BOOLEAN`, `INTEGER`, `BIGINT`, `DOUBLE`, `VARCHAR`, `BYTES` |
+//! | `enum`, `uuid`, `null` | `VARCHAR` |
+//! | `fixed`, `duration`, `big-decimal` | `BYTES` |
+//! | `decimal` | `DECIMAL`; a precision beyond 38 (Connect's default is 64) is 38 |
+//! | `date`, `time-*`, `timestamp-*`, `local-timestamp-*` | `DATE`, `TIME`, `TIMESTAMP` |
+//! | `array`, `map`, `record` | `ARRAY`, `MAP`, `STRUCT` |
+//! | Connect's array of map entries | `MAP` |
+//! | union of null and one type | that type |
+//! | union of numbers | the widest of them |
+//! | another union | `STRUCT` with a field for each branch, named after it, as Connect's converter does |
+
+use super::parse::{self, AvroError, Names};
+use crate::{DataType, Field, Schema};
+use apache_avro::Schema as Avro;
+use apache_avro::schema::UnionSchema;
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// What is known of a field beyond its name and type.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AvroField {
+    /// Never null.
+    pub required: bool,
+    /// Connect's name of its type (`connect.name`), such as `io.debezium.time.ZonedTimestamp`; those of Connect's own logical types
+    /// are told by the type.
+    pub semantic: Option<String>,
+}
+
+/// An Avro declaration in bd's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AvroShape {
+    /// The record's full name, as Connect has it (`connect.name`) or else as in Avro; `None` for a bare value.
+    pub name: Option<String>,
+    /// The columns; a bare value is one column named `value`.
+    pub schema: Schema,
+    /// What else is known of each column, in their order.
+    pub fields: Vec<AvroField>,
+    /// A bare value, not a record.
+    pub single: bool,
+    /// The declaration's text.
+    pub avro: Arc<str>,
+}
+
+/// What an Avro declaration (JSON) says.
+///
+/// # Errors
+/// It is no Avro schema; its types refer to themselves, or unfold to more than [`MAX_TYPES`] or deeper than [`MAX_DEPTH`].
+pub fn schema_of_avro(text: &str) -> Result<AvroShape, AvroError> {
+    let json = parse::json(text)?;
+    let avro = parse::schema(&json, false)?;
+    let names = Names::of(&avro)?;
+    let mut deriving = Deriving { names: &names, types: 0 };
+    let avro_text = Arc::from(text);
+    let Avro::Record(record) = not_null(&avro) else {
+        let schema = Schema::new(vec![Field::new("value", deriving.data_type(&avro, 0)?)]);
+        let fields = vec![field(&json)];
+        return Ok(AvroShape { name: None, schema, fields, single: true, avro: avro_text });
+    };
+    let declaration = json_not_null(&json);
+    let declared = declaration.get("fields").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let fields = declared.iter().map(|f| f.get("type").map(field).unwrap_or_default()).collect();
+    let name = declaration.get("connect.name").and_then(Json::as_str).map(str::to_owned);
+    let name = name.unwrap_or_else(|| full_name(declaration));
+    let schema =
+        Schema::new(deriving.fields(&avro, record.fields.iter().map(|f| (f.name.as_str(), &f.schema)), 0)?);
+    Ok(AvroShape { name: Some(name), schema, fields, single: false, avro: avro_text })
+}
+
+/// More types in one declaration, references unfolded, are refused.
+pub const MAX_TYPES: usize = 10_000;
+/// Deeper declarations, references unfolded, are refused.
+pub const MAX_DEPTH: usize = 32;
+
+fn full_name(declaration: &Json) -> String {
+    let text = |key: &str| declaration.get(key).and_then(Json::as_str).unwrap_or_default();
+    match (text("namespace"), text("name")) {
+        ("", name) => name.to_owned(),
+        (_, name) if name.contains('.') => name.to_owned(),
+        (namespace, name) => format!("{namespace}.{name}"),
+    }
+}
+
+fn field(data_type: &Json) -> AvroField {
+    let is_null = |b: &Json| b.as_str() == Some("null");
+    let required = !is_null(data_type) && !data_type.as_array().is_some_and(|u| u.iter().any(is_null));
+    let semantic = json_not_null(data_type).get("connect.name").and_then(Json::as_str);
+    let semantic = semantic.filter(|s| !s.starts_with("org.apache.kafka.connect.data."));
+    AvroField { required, semantic: semantic.map(str::to_owned) }
+}
+
+/// The one branch beside null; others are themselves.
+fn json_not_null(json: &Json) -> &Json {
+    let Some(branches) = json.as_array() else { return json };
+    let mut branches = branches.iter().filter(|b| b.as_str() != Some("null"));
+    match (branches.next(), branches.next()) {
+        (Some(one), None) => one,
+        _ => json,
+    }
+}
+
+/// The one branch beside null; others are themselves.
+pub(super) fn not_null(avro: &Avro) -> &Avro {
+    let Avro::Union(union) = avro else { return avro };
+    let mut branches = not_null_branches(union);
+    match (branches.next(), branches.next()) {
+        (Some(one), None) => one,
+        _ => avro,
+    }
+}
+
+fn not_null_branches(union: &UnionSchema) -> impl Iterator<Item = &Avro> {
+    union.variants().iter().filter(|b| !matches!(b, Avro::Null))
+}
+
+struct Deriving<'a> {
+    names: &'a Names<'a>,
+    types: usize,
+}
+
+impl<'a> Deriving<'a> {
+    fn fields<'n>(
+        &mut self,
+        record: &'a Avro,
+        fields: impl Iterator<Item = (&'n str, &'a Avro)>,
+        depth: usize,
+    ) -> Result<Vec<Field>, AvroError> {
+        debug_assert!(matches!(record, Avro::Record(_) | Avro::Union(_)));
+        fields.map(|(name, avro)| Ok(Field::new(name, self.data_type(avro, depth + 1)?))).collect()
+    }
+
+    fn data_type(&mut self, avro: &'a Avro, depth: usize) -> Result<DataType, AvroError> {
+        self.types += 1;
+        if depth > MAX_DEPTH || self.types > MAX_TYPES {
+            let reason = format!(
+                "the schema refers to itself, or unfolds to more than {MAX_TYPES} types or {MAX_DEPTH} levels: it has no columns"
+            );
+            return Err(AvroError::new(reason));
+        }
+        Ok(match self.names.resolve(not_null(avro))? {
+            Avro::Boolean => DataType::Boolean,
+            Avro::Int => DataType::Integer,
+            Avro::Long => DataType::BigInt,
+            Avro::Float | Avro::Double => DataType::Double,
+            Avro::Null | Avro::String | Avro::Enum(_) | Avro::Uuid(_) | Avro::Ref { .. } => DataType::Varchar,
+            Avro::Bytes | Avro::Fixed(_) | Avro::BigDecimal | Avro::Duration(_) => DataType::Bytes,
+            Avro::Decimal(decimal) => {
+                let scale = decimal.scale.min(38);
+                DataType::Decimal(decimal.precision.clamp(1, 38) as u8, scale as i8)
+            }
+            Avro::Date => DataType::Date,
+            Avro::TimeMillis | Avro::TimeMicros => DataType::Time,
+            Avro::TimestampMillis
+            | Avro::TimestampMicros
+            | Avro::TimestampNanos
+            | Avro::LocalTimestampMillis
+            | Avro::LocalTimestampMicros
+            | Avro::LocalTimestampNanos => DataType::Timestamp,
+            Avro::Array(array) => match entries(self.names.resolve(&array.items)?) {
+                Some(value) => DataType::Map(Arc::new(self.data_type(value, depth + 1)?)),
+                None => DataType::Array(Arc::new(self.data_type(&array.items, depth + 1)?)),
+            },
+            Avro::Map(map) => DataType::Map(Arc::new(self.data_type(&map.types, depth + 1)?)),
+            record @ Avro::Record(of) => {
+                let fields = of.fields.iter().map(|f| (f.name.as_str(), &f.schema));
+                DataType::Struct(self.fields(record, fields, depth)?.into())
+            }
+            union @ Avro::Union(branches) => {
+                let all: Vec<&'a Avro> = not_null_branches(branches).collect();
+                match widest(&all) {
+                    Some(number) => number,
+                    None => {
+                        let fields = all.iter().map(|b| (branch_name(b), *b));
+                        DataType::Struct(self.fields(union, fields, depth)?.into())
+                    }
+                }
+            }
+        })
+    }
+}
+
+fn widest(branches: &[&Avro]) -> Option<DataType> {
+    let rank = |b: &&Avro| match b {
+        Avro::Int => Some(0),
+        Avro::Long => Some(1),
+        Avro::Float | Avro::Double => Some(2),
+        _ => None,
+    };
+    let ranks = branches.iter().map(rank).collect::<Option<Vec<_>>>()?;
+    Some(match ranks.into_iter().max()? {
+        0 => DataType::Integer,
+        1 => DataType::BigInt,
+        _ => DataType::Double,
+    })
+}
+
+/// The value's type of Connect's form of a map: an array of records of the fields `key` (a string) and `value`, marked as such.
+pub(super) fn entries(item: &Avro) -> Option<&Avro> {
+    let Avro::Record(record) = item else { return None };
+    record.attributes.get("connect.internal.type").filter(|t| t.as_str() == Some("MapEntry"))?;
+    match record.fields.as_slice() {
+        [key, value] if matches!(not_null(&key.schema), Avro::String) => Some(&value.schema),
+        _ => None,
+    }
+}
+
+/// What Connect calls a branch of a union.
+pub(super) fn branch_name(branch: &Avro) -> &str {
+    match branch {
+        Avro::Record(r) => r.name.name(),
+        Avro::Enum(e) => e.name.name(),
+        Avro::Fixed(f) => f.name.name(),
+        Avro::Ref { name } => name.name(),
+        Avro::Boolean => "boolean",
+        Avro::Int | Avro::Date | Avro::TimeMillis => "int",
+        Avro::Float => "float",
+        Avro::Double => "double",
+        Avro::String | Avro::Uuid(_) => "string",
+        Avro::Array(_) => "array",
+        Avro::Map(_) => "map",
+        Avro::Bytes | Avro::Decimal(_) | Avro::BigDecimal => "bytes",
+        Avro::Null => "null",
+        Avro::Union(_) => "union",
+        Avro::Duration(_) => "fixed",
+        _ => "long",
+    }
+}

@@ -1,0 +1,185 @@
+//! Avro in Confluent's framing, with schemas from a schema registry.
+//!
+//! ```text
+//!  magic 0 │ id of the writer's schema, 4 bytes big endian │ datum
+//!
+//!  id ─ registry ─ parse ─▶ plan ─ (writer's schema to target columns, compiled once an id) ─┐
+//!  bytes ──▶ wire, scalar, skip ──────────────────────────────────────────────────────────────┼─▶ arrow ─▶ columns
+//!                                                                                             └─▶ rows  ─▶ rows
+//!  columns or rows ──▶ write ──▶ bytes      declare: Schema to Avro      derive: Avro to Schema
+//! ```
+//! A record costs itself only when its framing or its datum is broken, when the registry does not know its id, or when its writer's
+//! types do not fit the columns. When the registry cannot be asked, the error is [`retriable`](crate::RecordError::retriable).
+//!
+//! | column | is read from Avro's |
+//! |---|---|
+//! | `INTEGER`, `BIGINT` | `int`, `long`, also of logical types: the number as it is |
+//! | `DOUBLE` | `int`, `long`, `float`, `double`, `decimal` |
+//! | `DECIMAL` | `int`, `long`, `decimal`; no digit is dropped |
+//! | `VARCHAR` | `string`, `enum`, `uuid`, `bytes` of UTF-8; numbers and booleans as text |
+//! | `BYTES` | `bytes`, `fixed`, `string`, `decimal` |
+//! | `DATE`, `TIME`, `TIMESTAMP` | their logical types (parts of a millisecond are cut), numbers of days or milliseconds, ISO 8601 strings |
+//! | `ARRAY`, `MAP`, `STRUCT` | `array`, `map` or Connect's array of entries, `record` |
+
+mod arrow;
+mod declare;
+mod derive;
+mod parse;
+mod plan;
+mod reader;
+mod rows;
+mod scalar;
+mod skip;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod write;
+mod writers;
+
+pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
+pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_TYPES, schema_of_avro};
+pub use parse::AvroError;
+pub use reader::AvroReader;
+
+use crate::cells::Cells;
+use crate::failure::{Failure, Fallible};
+use crate::{Codec, Decoded, Encoded, RecordError, RegistryError, Role, Row, Schema, SchemaRegistry, batch};
+use arrow_array::RecordBatch;
+use std::sync::{Arc, OnceLock};
+use write::WritePlan;
+use writers::{Lookup, Writers, framed};
+
+/// The format `AVRO`: Confluent's framing, for keys or values of one schema.
+///
+/// What it writes is registered under its subject when the first record is written.
+pub struct AvroCodec {
+    schema: Schema,
+    role: Role,
+    subject: String,
+    writers: Writers,
+    declaration: String,
+    write: WritePlan,
+    id: OnceLock<u32>,
+}
+
+impl AvroCodec {
+    /// A codec that writes under `subject` what [`avro_of_schema`] declares by ksqlDB's name; a key of a single column is the bare
+    /// value. Of a key, a record that holds the single column is read as well.
+    ///
+    /// # Errors
+    /// Columns that Avro cannot hold side by side.
+    pub fn new(
+        registry: Arc<dyn SchemaRegistry>,
+        subject: impl Into<String>,
+        schema: Schema,
+        role: Role,
+    ) -> Result<Self, AvroError> {
+        let declaration = match (role, schema.fields.as_slice()) {
+            (Role::Key, [only]) => avro_of_value(&only.data_type)?,
+            _ => avro_of_schema(KSQL_RECORD, &schema, &[])?,
+        };
+        Self::with_declaration(registry, subject, schema, role, declaration)
+    }
+
+    /// A codec that writes by this declaration (JSON). Its fields match the columns by name; those without a column are NULL.
+    ///
+    /// # Errors
+    /// It is no Avro schema, a column is not in it or not of a type that fits, a field without a column cannot be null.
+    pub fn with_declaration(
+        registry: Arc<dyn SchemaRegistry>,
+        subject: impl Into<String>,
+        schema: Schema,
+        role: Role,
+        declaration: impl Into<String>,
+    ) -> Result<Self, AvroError> {
+        let declaration = declaration.into();
+        let avro = parse::schema(&parse::json(&declaration)?, false)?;
+        let bare = schema.fields.len() == 1;
+        let write = WritePlan::compile(&avro, &schema, bare)?;
+        let (subject, writers) = (subject.into(), Writers::new(registry));
+        Ok(Self { schema, role, subject, writers, declaration, write, id: OnceLock::new() })
+    }
+
+    /// The declaration (JSON) of what it writes.
+    pub fn declaration(&self) -> &str {
+        &self.declaration
+    }
+
+    /// The id under which it writes, registering it at first.
+    fn id(&self) -> Fallible<u32> {
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
+        let id = self.writers.registry().register(&self.subject, &self.declaration).map_err(of_registry)?;
+        Ok(*self.id.get_or_init(|| id))
+    }
+
+    fn begin(out: &mut Vec<u8>, id: u32) {
+        out.push(0);
+        out.extend_from_slice(&id.to_be_bytes());
+    }
+
+    fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
+        batch::check_width(&self.schema, row)?;
+        Self::begin(out, self.id()?);
+        self.write.values(out, &self.schema.fields, row)
+    }
+
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup::new(&self.writers, &self.schema, self.role)
+    }
+}
+
+/// What a failed call on the registry means for a record.
+fn of_registry(error: RegistryError) -> Box<Failure> {
+    match error {
+        RegistryError::Unavailable { .. } => Failure::passing(error.to_string()),
+        other => Failure::new(other.to_string()),
+    }
+}
+
+impl Codec for AvroCodec {
+    fn format(&self) -> &'static str {
+        "AVRO"
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn decode_arrow(&self, payloads: &[Option<&[u8]>]) -> Decoded {
+        let mut lookup = self.lookup();
+        batch::decode(&self.schema, payloads, |payload, columns| {
+            let (id, bytes) = framed(payload)?;
+            arrow::datum(bytes, lookup.plan(id)?, &self.schema.fields, columns)
+        })
+    }
+
+    fn encode_arrow(&self, batch: &RecordBatch, out: &mut Encoded) -> Result<(), RecordError> {
+        let cells = Cells::bind_batch(batch, &self.schema)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let id = self.id().map_err(|e| e.of_record(0))?;
+        out.append(batch.num_rows(), |i, arena| {
+            Self::begin(arena, id);
+            self.write.cells(arena, &self.schema.fields, &cells, i)
+        })
+    }
+
+    fn decode_row(&self, payload: &[u8]) -> Result<Row, RecordError> {
+        let read = || {
+            let (id, bytes) = framed(payload)?;
+            rows::datum(bytes, self.lookup().plan(id)?, &self.schema.fields)
+        };
+        read().map_err(|e: Box<Failure>| e.of_record(0))
+    }
+
+    fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        let start = out.len();
+        self.write_row(row, out).map_err(|e| {
+            out.truncate(start);
+            e.of_record(0)
+        })
+    }
+}

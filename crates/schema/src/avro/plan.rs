@@ -1,0 +1,360 @@
+//! How a datum of one writer's schema becomes values of one target: compiled once, then followed for every record.
+//!
+//! Fields match columns by name: as spelled (also as the name is scrubbed for Avro), then without regard to case. What the target
+//! does not name is skipped; what the writer does not have is NULL. A writer's type that the target's type cannot be read from is no
+//! error until a value of it comes: then it is that record's.
+
+use super::declare::field_name;
+use super::derive::{branch_name, entries};
+use super::parse::{AvroError, Names};
+use crate::{DataType, Field, Role, Schema};
+use apache_avro::Schema as Avro;
+use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, UnionSchema, UuidSchema};
+use std::collections::HashMap;
+
+/// How a whole number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// As it is; a time of day or an instant in milliseconds.
+    Plain,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+/// How a value is read into a target whose type is known where it is read.
+pub(super) enum Read {
+    /// No bytes: NULL.
+    Null,
+    /// A union of null (at that branch) and one type.
+    Nullable(usize, Box<Read>),
+    /// Any other union.
+    Union(Vec<Read>),
+    /// A union into a struct of a field for each branch: the field of each branch and how it is read.
+    Branches(Vec<Option<(usize, Read)>>),
+    Boolean,
+    /// `int` or `long`.
+    Whole(Unit),
+    Float,
+    Double,
+    Text,
+    Binary,
+    Fixed(usize),
+    /// 16 bytes as the text of a UUID.
+    Uuid,
+    Symbols(Vec<String>),
+    /// A two's complement number, big endian, of `fixed` bytes or with its length before it, times 10^-scale.
+    Decimal {
+        fixed: Option<usize>,
+        scale: i32,
+    },
+    /// Items; `free` if they may take no bytes.
+    Array {
+        item: Box<Read>,
+        free: bool,
+    },
+    Map(Box<Read>),
+    /// Connect's array of entries.
+    Entries {
+        key: Box<Read>,
+        value: Box<Read>,
+    },
+    Record(RecordPlan),
+    /// The target cannot be read from it; why.
+    Refused(String),
+}
+
+/// A step through a record, in the writer's order.
+pub(super) enum Step {
+    Read { field: usize, read: Read },
+    Skip(Skip),
+}
+
+/// How a record is read.
+pub(super) struct RecordPlan {
+    pub(super) steps: Vec<Step>,
+    /// The target's fields that the writer does not have.
+    pub(super) absent: Vec<usize>,
+}
+
+/// How a value that nobody wants is passed over.
+#[derive(Debug, Clone)]
+pub(super) enum Skip {
+    Nothing,
+    Varint,
+    Fixed(usize),
+    Bytes,
+    Array(Box<Skip>, bool),
+    Map(Box<Skip>),
+    Union(Vec<Skip>),
+    Record(Vec<Skip>),
+    /// A named type, by its place in [`Plan::named`].
+    Named(usize),
+}
+
+/// What a datum is to its columns.
+pub(super) enum Root {
+    /// A record of them.
+    Record(RecordPlan),
+    /// The value of the only one.
+    Bare(Read),
+    /// They cannot be read from it; why.
+    Refused(String),
+}
+
+/// How the datums of one writer's schema are read.
+pub(super) struct Plan {
+    pub(super) root: Root,
+    pub(super) named: Vec<Skip>,
+}
+
+impl Plan {
+    /// For datums of `avro`, keys or values, into columns of `schema`.
+    pub(super) fn compile(avro: &Avro, schema: &Schema, role: Role) -> Result<Self, AvroError> {
+        let names = Names::of(avro)?;
+        let mut compiler = Compiler { names: &names, places: HashMap::new(), named: Vec::new() };
+        let root = compiler.root(avro, &schema.fields, role)?;
+        let named = compiler.named.into_iter().map(|skip| skip.unwrap_or(Skip::Nothing)).collect();
+        Ok(Self { root, named })
+    }
+}
+
+struct Compiler<'a> {
+    names: &'a Names<'a>,
+    places: HashMap<Name, usize>,
+    /// `None` while it is compiled.
+    named: Vec<Option<Skip>>,
+}
+
+impl<'a> Compiler<'a> {
+    fn root(&mut self, avro: &'a Avro, fields: &[Field], role: Role) -> Result<Root, AvroError> {
+        match (avro, fields) {
+            (Avro::Record(record), [only]) if role == Role::Key && !has(record, only) => {
+                match only.data_type {
+                    DataType::Struct(_) => Ok(Root::Bare(self.read(avro, &only.data_type)?)),
+                    _ => Ok(Root::Refused(format!("the key is a record without the field {}", only.name))),
+                }
+            }
+            (Avro::Record(record), _) => Ok(Root::Record(self.record(record, fields)?)),
+            (_, [only]) => Ok(Root::Bare(self.read(avro, &only.data_type)?)),
+            _ => {
+                let columns: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
+                Ok(Root::Refused(format!(
+                    "a record with the columns {} wanted, the writer's schema is {}",
+                    columns.join(", "),
+                    branch_name(avro)
+                )))
+            }
+        }
+    }
+
+    fn record(&mut self, record: &'a RecordSchema, fields: &[Field]) -> Result<RecordPlan, AvroError> {
+        let names: Vec<&str> = record.fields.iter().map(|f| f.name.as_str()).collect();
+        let of_target: Vec<Option<usize>> = fields.iter().map(|f| find(&names, &f.name)).collect();
+        let mut steps: Vec<Step> = Vec::with_capacity(names.len());
+        for (at, from) in record.fields.iter().enumerate() {
+            // Of two columns that differ in case the one that is spelled so.
+            let all = (0..fields.len()).filter(|field| of_target[*field] == Some(at));
+            match all.min_by_key(|field| fields[*field].name != from.name) {
+                Some(field) => {
+                    let read = self.read(&from.schema, &fields[field].data_type)?;
+                    steps.push(Step::Read { field, read });
+                }
+                None => match self.skip(&from.schema)? {
+                    Skip::Nothing => {}
+                    skip => steps.push(Step::Skip(skip)),
+                },
+            }
+        }
+        let is_read =
+            |field: usize| steps.iter().any(|s| matches!(s, Step::Read { field: f, .. } if *f == field));
+        let absent = (0..fields.len()).filter(|field| !is_read(*field)).collect();
+        Ok(RecordPlan { steps, absent })
+    }
+
+    fn read(&mut self, avro: &'a Avro, target: &DataType) -> Result<Read, AvroError> {
+        use DataType as T;
+        let avro = self.names.resolve(avro)?;
+        let number = matches!(target, T::Integer | T::BigInt | T::Double | T::Decimal(..) | T::Varchar);
+        let temporal = matches!(target, T::Date | T::Time | T::Timestamp);
+        let text = matches!(target, T::Varchar | T::Bytes) || temporal;
+        Ok(match (avro, target) {
+            (Avro::Null, _) => Read::Null,
+            (Avro::Union(union), _) => self.union(union, target)?,
+            (Avro::Boolean, T::Boolean | T::Varchar) => Read::Boolean,
+            (Avro::Int | Avro::Long, _) if number || temporal => Read::Whole(Unit::Plain),
+            (Avro::Date, T::Date | T::Integer | T::BigInt) => Read::Whole(Unit::Plain),
+            (Avro::TimeMillis, T::Time)
+            | (Avro::TimestampMillis | Avro::LocalTimestampMillis, T::Timestamp) => Read::Whole(Unit::Millis),
+            (Avro::TimeMicros, T::Time)
+            | (Avro::TimestampMicros | Avro::LocalTimestampMicros, T::Timestamp) => Read::Whole(Unit::Micros),
+            (Avro::TimestampNanos | Avro::LocalTimestampNanos, T::Timestamp) => Read::Whole(Unit::Nanos),
+            // Whoever declares a number gets it as it is written.
+            (
+                Avro::TimeMillis
+                | Avro::TimeMicros
+                | Avro::TimestampMillis
+                | Avro::TimestampMicros
+                | Avro::TimestampNanos
+                | Avro::LocalTimestampMillis
+                | Avro::LocalTimestampMicros
+                | Avro::LocalTimestampNanos,
+                T::Integer | T::BigInt,
+            ) => Read::Whole(Unit::Plain),
+            (Avro::Float, T::Double | T::Varchar) => Read::Float,
+            (Avro::Double, T::Double | T::Varchar) => Read::Double,
+            (Avro::String | Avro::Uuid(UuidSchema::String), _) if text => Read::Text,
+            (Avro::Bytes | Avro::BigDecimal | Avro::Uuid(UuidSchema::Bytes), T::Bytes) => Read::Binary,
+            (Avro::Bytes, T::Varchar) => Read::Text,
+            (Avro::Fixed(of) | Avro::Duration(of) | Avro::Uuid(UuidSchema::Fixed(of)), T::Bytes) => {
+                Read::Fixed(of.size)
+            }
+            (Avro::Uuid(UuidSchema::Fixed(of)), T::Varchar) if of.size == 16 => Read::Uuid,
+            (Avro::Enum(symbols), T::Varchar) => Read::Symbols(symbols.symbols.clone()),
+            (Avro::Decimal(decimal), T::Decimal(..) | T::Double | T::Varchar) => {
+                let fixed = fixed_size(&decimal.inner);
+                Read::Decimal { fixed, scale: i32::try_from(decimal.scale).unwrap_or(i32::MAX) }
+            }
+            (Avro::Decimal(decimal), T::Bytes) => {
+                fixed_size(&decimal.inner).map_or(Read::Binary, Read::Fixed)
+            }
+            (Avro::Array(array), T::Array(element)) => {
+                let item = Box::new(self.read(&array.items, element)?);
+                Read::Array { item, free: self.takes_nothing(&array.items) }
+            }
+            (Avro::Array(array), T::Map(value)) => match self.names.resolve(&array.items)? {
+                Avro::Record(entry) if entries_of(entry).is_some() => {
+                    let key = Box::new(self.read(&entry.fields[0].schema, &T::Varchar)?);
+                    Read::Entries { key, value: Box::new(self.read(&entry.fields[1].schema, value)?) }
+                }
+                _ => refused(avro, target),
+            },
+            (Avro::Map(map), T::Map(value)) => Read::Map(Box::new(self.read(&map.types, value)?)),
+            (Avro::Record(record), T::Struct(fields)) => Read::Record(self.record(record, fields)?),
+            _ => refused(avro, target),
+        })
+    }
+
+    fn union(&mut self, union: &'a UnionSchema, target: &DataType) -> Result<Read, AvroError> {
+        let branches = union.variants();
+        let null = branches.iter().position(|b| matches!(b, Avro::Null));
+        if let (Some(null), [a, b]) = (null, branches) {
+            let inner = self.read(if null == 0 { b } else { a }, target)?;
+            return Ok(Read::Nullable(null, Box::new(inner)));
+        }
+        let is_branch = |f: &Field| branches.iter().any(|b| branch_name(b) == f.name);
+        if let DataType::Struct(fields) = target
+            && !fields.is_empty()
+            && fields.iter().all(is_branch)
+        {
+            let mut reads = Vec::with_capacity(branches.len());
+            for branch in branches {
+                reads.push(match fields.iter().position(|f| f.name == branch_name(branch)) {
+                    Some(field) => Some((field, self.read(branch, &fields[field].data_type)?)),
+                    None if matches!(branch, Avro::Null) => None,
+                    None => Some((0, refused(branch, target))),
+                });
+            }
+            return Ok(Read::Branches(reads));
+        }
+        let reads = branches.iter().map(|b| self.read(b, target)).collect::<Result<_, _>>()?;
+        Ok(Read::Union(reads))
+    }
+
+    fn skip(&mut self, avro: &'a Avro) -> Result<Skip, AvroError> {
+        Ok(match avro {
+            Avro::Null => Skip::Nothing,
+            Avro::Boolean => Skip::Fixed(1),
+            Avro::Float => Skip::Fixed(4),
+            Avro::Double => Skip::Fixed(8),
+            Avro::Bytes
+            | Avro::String
+            | Avro::BigDecimal
+            | Avro::Uuid(UuidSchema::String | UuidSchema::Bytes) => Skip::Bytes,
+            Avro::Fixed(of) | Avro::Duration(of) | Avro::Uuid(UuidSchema::Fixed(of)) => Skip::Fixed(of.size),
+            Avro::Decimal(decimal) => fixed_size(&decimal.inner).map_or(Skip::Bytes, Skip::Fixed),
+            Avro::Array(array) => {
+                Skip::Array(Box::new(self.skip(&array.items)?), self.takes_nothing(&array.items))
+            }
+            Avro::Map(map) => Skip::Map(Box::new(self.skip(&map.types)?)),
+            Avro::Union(union) => {
+                Skip::Union(union.variants().iter().map(|b| self.skip(b)).collect::<Result<_, _>>()?)
+            }
+            Avro::Record(record) => {
+                Skip::Record(record.fields.iter().map(|f| self.skip(&f.schema)).collect::<Result<_, _>>()?)
+            }
+            Avro::Ref { name } => {
+                if let Some(place) = self.places.get(name) {
+                    return Ok(Skip::Named(*place));
+                }
+                let place = self.named.len();
+                self.places.insert(name.clone(), place);
+                self.named.push(None);
+                let skip = self.skip(self.names.resolve(avro)?)?;
+                self.named[place] = Some(skip);
+                Skip::Named(place)
+            }
+            // All others are numbers.
+            _ => Skip::Varint,
+        })
+    }
+
+    /// Whether a value may take no bytes.
+    fn takes_nothing(&self, avro: &'a Avro) -> bool {
+        self.takes_nothing_within(avro, &mut 0)
+    }
+
+    /// Types that refer to themselves, or many times to others, are taken to.
+    fn takes_nothing_within(&self, avro: &'a Avro, seen: &mut usize) -> bool {
+        *seen += 1;
+        match self.names.resolve(avro) {
+            _ if *seen > 1000 => true,
+            Ok(Avro::Null) => true,
+            Ok(Avro::Fixed(of)) => of.size == 0,
+            Ok(Avro::Decimal(of)) => fixed_size(&of.inner) == Some(0),
+            Ok(Avro::Record(record)) => {
+                record.fields.iter().all(|f| self.takes_nothing_within(&f.schema, seen))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn has(record: &RecordSchema, column: &Field) -> bool {
+    let names: Vec<&str> = record.fields.iter().map(|f| f.name.as_str()).collect();
+    find(&names, &column.name).is_some()
+}
+
+fn find(names: &[&str], wanted: &str) -> Option<usize> {
+    let scrubbed = field_name(wanted);
+    let exact = names.iter().position(|n| *n == wanted || *n == scrubbed);
+    exact.or_else(|| names.iter().position(|n| n.eq_ignore_ascii_case(&scrubbed)))
+}
+
+fn entries_of(record: &RecordSchema) -> Option<()> {
+    let [key, value] = record.fields.as_slice() else { return None };
+    (key.name == "key" && value.name == "value").then_some(())
+}
+
+fn fixed_size(inner: &InnerDecimalSchema) -> Option<usize> {
+    match inner {
+        InnerDecimalSchema::Bytes => None,
+        InnerDecimalSchema::Fixed(of) => Some(of.size),
+    }
+}
+
+fn refused(avro: &Avro, target: &DataType) -> Read {
+    Read::Refused(format!("{target} wanted, the writer's type is {}", describe(avro)))
+}
+
+fn describe(avro: &Avro) -> String {
+    match avro {
+        Avro::Record(r) => format!("the record {}", r.name.name()),
+        Avro::Array(a) if entries(&a.items).is_some() => "map".into(),
+        Avro::Decimal(d) => format!("decimal({}, {})", d.precision, d.scale),
+        Avro::Date => "date".into(),
+        Avro::TimeMillis | Avro::TimeMicros => "a time of day".into(),
+        Avro::TimestampMillis | Avro::TimestampMicros | Avro::TimestampNanos => "timestamp".into(),
+        other => branch_name(other).to_owned(),
+    }
+}

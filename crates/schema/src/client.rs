@@ -1,0 +1,275 @@
+//! The client of a Confluent Schema Registry, or of one that speaks its REST protocol.
+//!
+//! Answers by id are kept, since an id's schema never changes; so are registrations. An id that the registry does not know is asked
+//! for again after [`UNKNOWN_FOR`] only, so that a flood of bad records does not become a flood of requests.
+
+use crate::{RegisteredSchema, RegistryError, SchemaRegistry};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value as Json;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use ureq::Agent;
+
+/// So long an unknown id stays unknown.
+const UNKNOWN_FOR: Duration = Duration::from_secs(2);
+/// So many schemas, registrations and unknown ids are kept.
+const KEPT: usize = 1000;
+/// A longer answer is refused.
+const MAX_ANSWER: u64 = 8 << 20;
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// A map that forgets all when it is full: what it holds can be asked for again.
+struct Cache<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= KEPT {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+}
+
+/// See the module's documentation.
+pub struct RegistryClient {
+    agent: Agent,
+    urls: Vec<String>,
+    /// The URL that answered last.
+    good: AtomicUsize,
+    authorization: Option<String>,
+    by_id: Cache<u32, Arc<str>>,
+    unknown: Cache<u32, Instant>,
+    /// By subject and schema.
+    registered: Cache<(String, String), u32>,
+}
+
+/// An answer with a status of 400 or more.
+struct Refusal {
+    status: u16,
+    /// Confluent's `error_code`; 0 where the answer is none of a registry.
+    code: u32,
+    message: String,
+}
+
+impl RegistryClient {
+    /// For the registry at `url`, as `schema.registry.url`: several of one cluster by comma, each with or without a path;
+    /// `user:password@` before the host is basic authentication.
+    pub fn new(url: &str) -> Self {
+        let config = Agent::config_builder()
+            .timeout_connect(Some(CONNECT_WAIT))
+            .timeout_global(Some(ANSWER_WAIT))
+            .http_status_as_error(false)
+            .user_agent("bd")
+            .build();
+        let mut authorization = None;
+        let urls = url.split(',').map(str::trim).filter(|u| !u.is_empty()).map(|url| {
+            let url = url.trim_end_matches('/');
+            let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+            let host_end = rest.find('/').unwrap_or(rest.len());
+            match rest[..host_end].rsplit_once('@') {
+                Some((user_info, host)) => {
+                    authorization = Some(basic(&unescaped(user_info)));
+                    format!("{scheme}://{host}{}", &rest[host_end..])
+                }
+                None => format!("{scheme}://{rest}"),
+            }
+        });
+        Self {
+            urls: urls.collect(),
+            agent: config.into(),
+            good: AtomicUsize::new(0),
+            authorization,
+            by_id: Cache::new(),
+            unknown: Cache::new(),
+            registered: Cache::new(),
+        }
+    }
+
+    /// The same with basic authentication, as `basic.auth.user.info`: `user:password`.
+    #[must_use]
+    pub fn with_basic_auth(mut self, user_info: &str) -> Self {
+        self.authorization = Some(basic(user_info));
+        self
+    }
+
+    fn unavailable(&self, reason: impl Into<String>) -> RegistryError {
+        RegistryError::Unavailable { at: self.urls.join(","), reason: reason.into() }
+    }
+
+    /// Asks the URLs in turn, beginning with the one that answered last, until one answers for itself.
+    fn ask(&self, path: &str, body: Option<&str>) -> Result<Result<Json, Refusal>, RegistryError> {
+        let first = self.good.load(Ordering::Relaxed);
+        let mut reason = "no URL is configured".to_owned();
+        for i in 0..self.urls.len() {
+            let at = (first + i) % self.urls.len();
+            match self.ask_one(&format!("{}{path}", self.urls[at]), body) {
+                Ok(answer) => {
+                    self.good.store(at, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(why) => reason = why,
+            }
+        }
+        Err(self.unavailable(reason))
+    }
+
+    /// # Errors
+    /// What may work when tried again, or elsewhere.
+    fn ask_one(&self, url: &str, body: Option<&str>) -> Result<Result<Json, Refusal>, String> {
+        let answer = match body {
+            Some(body) => {
+                let mut request = self.agent.post(url).header("Content-Type", CONTENT_TYPE);
+                request = request.header("Accept", CONTENT_TYPE);
+                if let Some(authorization) = &self.authorization {
+                    request = request.header("Authorization", authorization);
+                }
+                request.send(body)
+            }
+            None => {
+                let mut request = self.agent.get(url).header("Accept", CONTENT_TYPE);
+                if let Some(authorization) = &self.authorization {
+                    request = request.header("Authorization", authorization);
+                }
+                request.call()
+            }
+        };
+        let mut answer = answer.map_err(|e| e.to_string())?;
+        let status = answer.status().as_u16();
+        let text =
+            answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| e.to_string())?;
+        let json: Option<Json> = serde_json::from_str(&text).ok();
+        if status < 300 {
+            return json.map(Ok).ok_or_else(|| format!("{url} answers {status} with what is no JSON"));
+        }
+        let code = json.as_ref().and_then(|j| j.get("error_code")).and_then(Json::as_u64);
+        let message = json.as_ref().and_then(|j| j.get("message")).and_then(Json::as_str);
+        let code = code.and_then(|c| u32::try_from(c).ok()).unwrap_or_default();
+        let message = message.map_or_else(|| text.chars().take(200).collect(), str::to_owned);
+        // Not of the schema: who asks, how often, or not a registry at all.
+        if status >= 500 || matches!(status, 300..=399 | 401 | 403 | 408 | 429) || code == 0 {
+            return Err(format!("{url} answers {status} {message}"));
+        }
+        Ok(Err(Refusal { status, code, message }))
+    }
+}
+
+fn basic(user_info: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(user_info))
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|_| *byte == b'%') {
+            Some(escaped) => {
+                out.push(escaped);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A subject as a part of a path.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+fn number(json: &Json, field: &str) -> Option<u32> {
+    json.get(field).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok())
+}
+
+impl SchemaRegistry for RegistryClient {
+    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+        if let Some(text) = self.by_id.get(&id) {
+            return Ok(text);
+        }
+        if self.unknown.get(&id).is_some_and(|at| at.elapsed() < UNKNOWN_FOR) {
+            return Err(RegistryError::UnknownId(id));
+        }
+        match self.ask(&format!("/schemas/ids/{id}"), None)? {
+            Ok(answer) => match answer.get("schema").and_then(Json::as_str) {
+                Some(text) => {
+                    let text: Arc<str> = text.into();
+                    self.by_id.put(id, text.clone());
+                    Ok(text)
+                }
+                None => Err(self.unavailable(format!("its answer for schema {id} holds no schema"))),
+            },
+            Err(refusal) if refusal.code == 40403 => {
+                self.unknown.put(id, Instant::now());
+                Err(RegistryError::UnknownId(id))
+            }
+            Err(Refusal { status, code, message }) => {
+                Err(self.unavailable(format!("schema {id}: it answers {status} ({code}) {message}")))
+            }
+        }
+    }
+
+    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let key = (subject.to_owned(), schema.to_owned());
+        if let Some(id) = self.registered.get(&key) {
+            return Ok(id);
+        }
+        let body = serde_json::json!({ "schema": schema }).to_string();
+        match self.ask(&format!("/subjects/{}/versions", escaped(subject)), Some(&body))? {
+            Ok(answer) => {
+                let id = number(&answer, "id");
+                let id = id.ok_or_else(|| {
+                    self.unavailable(format!("its answer for subject {subject} holds no id"))
+                })?;
+                self.registered.put(key, id);
+                Ok(id)
+            }
+            Err(Refusal { code, message, .. }) => {
+                Err(RegistryError::Refused { subject: subject.to_owned(), code, reason: message })
+            }
+        }
+    }
+
+    fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
+        match self.ask(&format!("/subjects/{}/versions/latest", escaped(subject)), None)? {
+            Ok(answer) => {
+                let schema = answer.get("schema").and_then(Json::as_str);
+                match (number(&answer, "id"), number(&answer, "version"), schema) {
+                    (Some(id), Some(version), Some(schema)) => {
+                        Ok(Some(RegisteredSchema { id, version, schema: schema.into() }))
+                    }
+                    _ => Err(self.unavailable(format!("its answer for subject {subject} holds no schema"))),
+                }
+            }
+            Err(Refusal { code: 40401 | 40402, .. }) => Ok(None),
+            Err(Refusal { status, code, message }) => {
+                Err(self.unavailable(format!("subject {subject}: it answers {status} ({code}) {message}")))
+            }
+        }
+    }
+}
