@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn task(server: &Server, extra: &[(&str, &str)]) -> Box<dyn SinkTask> {
+fn sink(server: &Server, extra: &[(&str, &str)]) -> Box<dyn SinkTask> {
     let config = Config::default().with("connection.url", &*server.url).with("retry.backoff.ms", "1");
     open(extra.iter().fold(config, |config, (k, v)| config.with(k, *v)), StopFlag::default())
 }
@@ -67,7 +67,7 @@ fn places(rejected: &[Rejected]) -> Vec<usize> {
 fn without_keys_a_document_is_created_under_its_place_in_the_log() {
     let server = Server::start(vec![Act::Items(vec![201, 409])]);
     let rejected =
-        task(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(2), objects(2))).unwrap();
+        sink(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(2), objects(2))).unwrap();
     assert_eq!(rejected, []);
     let bulk = &server.requests("POST")[0];
     assert_eq!(bulk.path, "/_bulk");
@@ -79,7 +79,7 @@ fn without_keys_a_document_is_created_under_its_place_in_the_log() {
 fn with_keys_a_document_has_the_offset_as_its_version() {
     let server = Server::start(vec![Act::Items(vec![200, 409, 404])]);
     let values = Cells::Bytes(vec![Some(b"{\"n\":\n1}".to_vec()), Some(b"{\"n\":2}".to_vec()), None]);
-    let mut task = task(&server, &[("behavior.on.null.values", "delete")]);
+    let mut task = sink(&server, &[("behavior.on.null.values", "delete")]);
     let batch = sink_batch(text(&["a", "\"b\"", "{\"x\":1,\"y\":\"p|q\",\"z\":null}"]), values);
     // 404 is said with "index_not_found_exception" here, so the index is made again and the delete sent again.
     assert_eq!(task.put(&batch).unwrap(), []);
@@ -104,7 +104,7 @@ fn with_keys_a_document_has_the_offset_as_its_version() {
 #[test]
 fn keys_of_any_shape_become_ids() {
     let server = Server::start(Vec::new());
-    let mut task = task(&server, &[]);
+    let mut task = sink(&server, &[]);
     let fields = vec![Field::new("a", DataType::BigInt), Field::new("b", DataType::Varchar)];
     let schema = Arc::new(ConnectSchema::of(None, Schema::new(fields)));
     let rows = vec![Some(vec![Value::BigInt(7), Value::Varchar("x".into())]), None];
@@ -130,7 +130,7 @@ fn keys_that_cannot_be_ids_are_rejected() {
         Some(vec![0xff]),
         Some(b"k".to_vec()),
     ]);
-    let rejected = task(&server, &[]).put(&sink_batch(keys, objects(5))).unwrap();
+    let rejected = sink(&server, &[]).put(&sink_batch(keys, objects(5))).unwrap();
     assert_eq!(places(&rejected), [0, 1, 2, 3]);
     assert_eq!(server.requests("POST")[0].lines().len(), 2);
 }
@@ -138,7 +138,7 @@ fn keys_that_cannot_be_ids_are_rejected() {
 #[test]
 fn columns_and_rows_become_the_same_documents() {
     let server = Server::start(Vec::new());
-    let mut task = task(&server, &[("key.ignore", "true"), ("schema.ignore", "true")]);
+    let mut task = sink(&server, &[("key.ignore", "true"), ("schema.ignore", "true")]);
     let schema = Schema::new(vec![
         Field::new("name", DataType::Varchar),
         Field::new("at", DataType::Timestamp),
@@ -170,7 +170,7 @@ fn dates_are_milliseconds() {
     let rows = vec![vec![Value::Date(2), Value::Struct(vec![Value::Date(1)])]];
     let batch = rows_to_arrow(&schema, &rows).unwrap();
     let values = Cells::Arrow { schema: Arc::new(ConnectSchema::of(None, schema)), batch };
-    task(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(1), values)).unwrap();
+    sink(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(1), values)).unwrap();
     assert_eq!(server.requests("POST")[0].lines()[1], json!({"day": 172_800_000, "in": {"d": 86_400_000}}));
     let mapping: Json = serde_json::from_str(&server.requests("PUT")[0].body).unwrap();
     assert_eq!(mapping.pointer("/mappings/properties/day/type"), Some(&json!("date")));
@@ -181,9 +181,9 @@ fn values_that_are_no_documents_are_rejected() {
     let server = Server::start(Vec::new());
     let values = text(&["{\"a\":1}", "{\"a\":", "[1]", "7", "{\"a\":1} x"]);
     let rejected =
-        task(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(5), values.clone())).unwrap();
+        sink(&server, &[("key.ignore", "true")]).put(&sink_batch(Cells::Null(5), values.clone())).unwrap();
     assert_eq!(places(&rejected), [1, 2, 3, 4]);
-    let mut task = task(&server, &[("key.ignore", "true"), ("drop.invalid.message", "true")]);
+    let mut task = sink(&server, &[("key.ignore", "true"), ("drop.invalid.message", "true")]);
     assert_eq!(task.put(&sink_batch(Cells::Null(5), values)).unwrap(), []);
 }
 
@@ -191,7 +191,7 @@ fn values_that_are_no_documents_are_rejected() {
 fn null_values_do_as_the_configuration_says() {
     for (behaviour, rejected, sent) in [("fail", 2, 0), ("ignore", 0, 0), ("delete", 0, 1)] {
         let server = Server::start(Vec::new());
-        let mut task = task(&server, &[("behavior.on.null.values", behaviour)]);
+        let mut task = sink(&server, &[("behavior.on.null.values", behaviour)]);
         let keys = Cells::Bytes(vec![Some(b"k".to_vec()), None]);
         assert_eq!(task.put(&sink_batch(keys, Cells::Null(2))).unwrap().len(), rejected, "{behaviour}");
         assert_eq!(server.requests("POST").len(), sent, "{behaviour}");
@@ -201,7 +201,7 @@ fn null_values_do_as_the_configuration_says() {
 #[test]
 fn only_items_that_may_work_are_sent_again() {
     let server = Server::start(vec![Act::Items(vec![200, 429, 400, 503, 200]), Act::Items(vec![200, 429])]);
-    let rejected = task(&server, &[]).put(&keyed(5)).unwrap();
+    let rejected = sink(&server, &[]).put(&keyed(5)).unwrap();
     assert_eq!(places(&rejected), [2]);
     assert!(rejected[0].reason.contains("some_exception: told so (400)"), "{}", rejected[0].reason);
     let ids: Vec<Vec<String>> = server
@@ -220,7 +220,7 @@ fn only_items_that_may_work_are_sent_again() {
 fn documents_that_the_index_refuses_do_as_the_configuration_says() {
     for (behaviour, rejected) in [("fail", 1), ("warn", 0), ("ignore", 0)] {
         let server = Server::start(vec![Act::Items(vec![400, 200])]);
-        let mut task = task(&server, &[("behavior.on.malformed.documents", behaviour)]);
+        let mut task = sink(&server, &[("behavior.on.malformed.documents", behaviour)]);
         assert_eq!(task.put(&keyed(2)).unwrap().len(), rejected, "{behaviour}");
     }
 }
@@ -235,7 +235,7 @@ fn a_request_that_fails_is_sent_again() {
         Act::Whole(200, "", "{\"items\":[]}"),
     ];
     let server = Server::start(script);
-    assert_eq!(task(&server, &[]).put(&keyed(2)).unwrap(), []);
+    assert_eq!(sink(&server, &[]).put(&keyed(2)).unwrap(), []);
     let bulks = server.requests("POST");
     assert_eq!(bulks.len(), 6);
     assert!(bulks.iter().all(|b| b.body == bulks[0].body));
@@ -245,11 +245,11 @@ fn a_request_that_fails_is_sent_again() {
 fn after_the_retries_the_task_fails_as_retriable() {
     let script = vec![Act::Items(vec![200, 429]), Act::Items(vec![429]), Act::Items(vec![429])];
     let server = Server::start(script);
-    let error = task(&server, &[("max.retries", "2")]).put(&keyed(2)).unwrap_err();
+    let error = sink(&server, &[("max.retries", "2")]).put(&keyed(2)).unwrap_err();
     assert!(matches!(&error, TaskError::Retriable(m) if m.contains("1 of 1 documents")), "{error}");
     assert_eq!(server.requests("POST").len(), 3);
     let server = Server::start(vec![Act::Whole(429, "retry-after: 7\r\n", "{\"error\":\"busy\"}"); 10]);
-    let error = task(&server, &[("max.retries", "0")]).put(&keyed(1)).unwrap_err();
+    let error = sink(&server, &[("max.retries", "0")]).put(&keyed(1)).unwrap_err();
     assert!(
         matches!(&error, TaskError::RetryAfter { wait, message } if wait.as_secs() == 7 && message.contains("busy")),
         "{error}"
@@ -261,7 +261,7 @@ fn a_server_that_does_not_answer_is_given_up_in_time() {
     let server = Server::start(vec![Act::Silent(Duration::from_secs(5))]);
     let started = Instant::now();
     let error =
-        task(&server, &[("read.timeout.ms", "100"), ("max.retries", "0")]).put(&keyed(1)).unwrap_err();
+        sink(&server, &[("read.timeout.ms", "100"), ("max.retries", "0")]).put(&keyed(1)).unwrap_err();
     assert!(matches!(error, TaskError::Retriable(_)), "{error}");
     assert!(started.elapsed() < Duration::from_secs(3));
 }
@@ -275,7 +275,7 @@ fn nobody_there_is_retriable_and_the_next_address_is_tried() {
     let error = open(config, StopFlag::default()).put(&keyed(1)).unwrap_err();
     assert!(matches!(&error, TaskError::Retriable(m) if m.contains(&dead)), "{error}");
     let server = Server::start(Vec::new());
-    let mut task = task(&server, &[("connection.url", &format!("{dead},{}", server.url))]);
+    let mut task = sink(&server, &[("connection.url", &format!("{dead},{}", server.url))]);
     assert_eq!(task.put(&keyed(1)).unwrap(), []);
 }
 
@@ -286,16 +286,16 @@ fn what_the_server_never_will_take_is_fatal_or_rejected() {
         "",
         "{\"error\":{\"type\":\"security_exception\",\"reason\":\"no\"}}",
     )]);
-    let error = task(&server, &[]).put(&keyed(1)).unwrap_err();
+    let error = sink(&server, &[]).put(&keyed(1)).unwrap_err();
     assert!(matches!(&error, TaskError::Fatal(m) if m.contains("connection.username")), "{error}");
     let server = Server::start(vec![Act::Whole(404, "", "not found")]);
     assert!(
-        matches!(task(&server, &[]).put(&keyed(1)), Err(TaskError::Fatal(m)) if m.contains("connection.url"))
+        matches!(sink(&server, &[]).put(&keyed(1)), Err(TaskError::Fatal(m)) if m.contains("connection.url"))
     );
     // A request that is too large, or spoilt by one line, is cut in halves until the line is alone.
     let large = Act::Whole(413, "", "too large");
     let server = Server::start(vec![large.clone(), large.clone(), large]);
-    let rejected = task(&server, &[]).put(&keyed(4)).unwrap();
+    let rejected = sink(&server, &[]).put(&keyed(4)).unwrap();
     assert_eq!(places(&rejected), [0]);
     let sizes: Vec<usize> = server.requests("POST").iter().map(|r| r.lines().len() / 2).collect();
     assert_eq!(sizes, [4, 2, 1, 1, 2]);
@@ -304,7 +304,7 @@ fn what_the_server_never_will_take_is_fatal_or_rejected() {
 #[test]
 fn requests_keep_their_size_and_one_connection_serves_them() {
     let server = Server::start(Vec::new());
-    task(&server, &[("batch.size", "10")]).put(&keyed(35)).unwrap();
+    sink(&server, &[("batch.size", "10")]).put(&keyed(35)).unwrap();
     let sizes: Vec<usize> = server.requests("POST").iter().map(|r| r.lines().len() / 2).collect();
     assert_eq!(sizes, [10, 10, 10, 5]);
     assert_eq!(server.state.lock().unwrap().connections, 1);
@@ -316,14 +316,14 @@ fn an_index_is_made_once_and_may_be_there_already() {
         "{\"error\":{\"type\":\"resource_already_exists_exception\",\"reason\":\"r\"},\"status\":400}";
     let server = Server::start(Vec::new());
     server.state.lock().unwrap().put = Some((400, exists));
-    let mut task = task(&server, &[]);
+    let mut task = sink(&server, &[]);
     task.put(&keyed(1)).unwrap();
     task.put(&keyed(1)).unwrap();
     assert_eq!(server.requests("PUT").len(), 1);
     assert_eq!(server.requests("PUT")[0].path, "/views");
     let server = Server::start(Vec::new());
     server.state.lock().unwrap().head = 200;
-    task(&server, &[("topic.to.external.resource.mapping", "Views:v1")]).put(&keyed(1)).unwrap();
+    sink(&server, &[("topic.to.external.resource.mapping", "Views:v1")]).put(&keyed(1)).unwrap();
     assert!(server.requests("PUT").is_empty());
     assert_eq!(server.requests("HEAD")[0].path, "/v1");
 }
@@ -332,7 +332,7 @@ fn an_index_is_made_once_and_may_be_there_already() {
 fn updates_keep_their_order_when_one_is_sent_again() {
     let server = Server::start(vec![Act::Items(vec![429, 200, 200])]);
     let batch = sink_batch(text(&["a", "b", "a"]), objects(3));
-    task(&server, &[("write.method", "upsert")]).put(&batch).unwrap();
+    sink(&server, &[("write.method", "upsert")]).put(&batch).unwrap();
     let bulks = server.requests("POST");
     assert_eq!(bulks[0].lines()[1], json!({"doc": {"n": 0}, "doc_as_upsert": true}));
     let again: Vec<Json> = bulks[1].lines().into_iter().skip(1).step_by(2).collect();
@@ -347,7 +347,7 @@ fn a_version_may_come_from_a_header() {
     let server = Server::start(Vec::new());
     let mut batch = keyed(2);
     batch.batch.headers = vec![vec![("v".to_owned(), Some(b"77".to_vec()))], Vec::new()];
-    let rejected = task(&server, &[("external.version.header", "v")]).put(&batch).unwrap();
+    let rejected = sink(&server, &[("external.version.header", "v")]).put(&batch).unwrap();
     assert_eq!(places(&rejected), [1]);
     assert_eq!(server.requests("POST")[0].lines()[0].pointer("/index/version"), Some(&json!(77)));
 }
