@@ -26,6 +26,8 @@ mod declare;
 mod derive;
 mod parse;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod rows;
 mod scalar;

@@ -26,7 +26,7 @@ mod arrow;
 mod encode;
 mod key;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 mod rows;
 mod scalar;
 mod scan;

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-fn data_type() -> impl Strategy<Value = DataType> {
+pub(crate) fn data_type() -> impl Strategy<Value = DataType> {
     let decimal =
         (1u8..=38).prop_flat_map(|p| (Just(p), 0..=p as i8)).prop_map(|(p, s)| DataType::Decimal(p, s));
     let leaf = prop_oneof![
@@ -31,7 +31,7 @@ fn data_type() -> impl Strategy<Value = DataType> {
 }
 
 /// Names that JSON must escape, that are not ASCII, and that begin alike.
-fn named(types: Vec<DataType>) -> Vec<Field> {
+pub(crate) fn named(types: Vec<DataType>) -> Vec<Field> {
     let name =
         |i: usize| ["id", "id2", "ключ", "a \"b\"", "c\\d", "", "x.y", "\n"].get(i).map(|s| (*s).to_owned());
     types
@@ -77,7 +77,7 @@ fn value(data_type: &DataType) -> BoxedStrategy<Value> {
     prop_oneof![1 => Just(Value::Null), 6 => some].boxed()
 }
 
-fn schema_and_rows() -> impl Strategy<Value = (Schema, Vec<Row>)> {
+pub(crate) fn schema_and_rows() -> impl Strategy<Value = (Schema, Vec<Row>)> {
     vec(data_type(), 0..6).prop_flat_map(|types| {
         let row: Vec<_> = types.iter().map(value).collect();
         (Just(Schema::new(named(types))), vec(row, 0..6))
@@ -131,7 +131,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// That many cases, unless `PROPTEST_CASES` says otherwise.
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
     ProptestConfig { cases, failure_persistence: None, ..default }
