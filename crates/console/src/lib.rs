@@ -18,15 +18,23 @@
 //! | `GET /api/stream?page=dashboard&name=...` | Server-Sent Events of one page |
 //! | `GET /health`, `/metrics` | for orchestrators and Prometheus |
 //!
-//! Dashboards are YAML; the module `dashboard` documents the format.
+//! Dashboards are YAML; [`dashboard`] documents the format.
 //!
 //! Calls of roles block, so they run on threads of their own. All is bounded: streams, feeds, answers read, messages decoded. A
 //! client that does not read its stream is let go.
 
 mod api;
+mod assets;
 mod config;
 mod console;
+pub mod dashboard;
+mod decode;
 mod error;
+mod feed;
+mod http;
+mod panel;
+mod roles;
+mod topics;
 
 pub use api::router;
 pub use config::{Auth, ConsoleConfig, Endpoint};
