@@ -24,7 +24,7 @@ mkdir -p "$here/results"
 name=$here/results/$(date +%Y-%m-%dT%H-%M-%S)
 results=$name.jsonl
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/bd-bench.XXXXXX")
-log_pid='' kafka_port=''
+bd_pid='' kafka_port=''
 
 # The processes below this one, deepest last.
 descendants() {
@@ -60,23 +60,16 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Starts bd's log alone on a free port, with its data in $1; its address goes into $address.
+# shellcheck source=../scripts/bd.sh
+source "$here/../scripts/bd.sh"
+
+# Starts bd's log and registry on free ports, with their data in $1; the log's address goes into $address.
 start_log() {
-  "$bd" up --roles cluster --data "$1" --set listeners=127.0.0.1:0 >"$work/bd.out" 2>&1 &
-  log_pid=$!
-  for _ in $(seq 600); do
-    address=$(sed -n 's/^cluster *\([0-9.]*:[0-9]*\).*/\1/p' "$work/bd.out" | head -n 1)
-    if [ -n "$address" ] && grep -q '^ready' "$work/bd.out"; then return; fi
-    kill -0 "$log_pid" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$work/bd.out" >&2
-  exit 1
+  start_bd "$work/bd.out" "$bd" up --roles cluster,registry --data "$1" || exit 1
+  address=$(bd_at "$work/bd.out" cluster)
 }
 stop_log() {
-  kill -TERM "$log_pid"
-  wait "$log_pid" || true
-  log_pid=''
+  stop_bd
 }
 
 start_kafka() {
@@ -111,7 +104,7 @@ bench_log() {
   local servers=() lacks
   say "log: $rounds rounds of $megabytes MB"
   start_log "$work/log"
-  servers=(--server "bd=$address=$log_pid")
+  servers=(--server "bd=$address=$bd_pid")
   lacks=$(kafka_lacks)
   if [ -n "$lacks" ]; then
     note "Apache Kafka is left out: $lacks"
@@ -136,7 +129,7 @@ bd_job() { # DATA PIPELINE NAME EVENTS TOPIC...
   shift 4
   sync # what was written before is not this job's work
   if run "$bench" job --system bd --job "$name" --events "$events" --timeout "$limit" --results "$results" -- \
-    "$bd" run "$here/$pipeline" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0; then
+    "$bd" run "$here/$pipeline" --drain --roles cluster,registry,engine --data "$data" --free-ports; then
     if [ $# -gt 0 ]; then
       start_log "$data"
       run "$bench" rows --bootstrap "$address" --system bd --job "$name" --results "$results" "$@"
@@ -158,7 +151,7 @@ bd_jobs() { # DATA ACTIONS INPUTS COMPARE
 # A case in bd's log: FOLDER holds it, FOLDER-data is bd's data with the topics loaded.
 load_case() { # FOLDER
   start_log "$1-data"
-  run "$cases" load --case "$1" --bootstrap "$address" --create
+  run "$cases" load --case "$1" --bootstrap "$address" --registry "$(bd_at "$work/bd.out" registry)" --create
   stop_log
 }
 

@@ -17,38 +17,26 @@ elif [ -d "$data" ] && [ -n "$(ls -A "$data")" ]; then
   exit 2
 fi
 work=$(mktemp -d)
-pid=
+# shellcheck source=../../scripts/bd.sh
+source "$here/../../scripts/bd.sh"
 finish() {
-  if [ -n "$pid" ]; then kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; fi
+  stop_bd
   rm -rf "$work" ${temporary:+"$temporary"}
 }
 trap finish EXIT
 
-# Starts the log alone on a free port; its address goes into $address.
+# The log and the registry alone, for clients that write and read topics.
 start_log() {
-  "$bd" up --roles cluster --data "$data" --set listeners=127.0.0.1:0 >"$work/bd.out" 2>&1 &
-  pid=$!
-  for _ in $(seq 600); do
-    address=$(sed -n 's/^cluster *\([0-9.]*:[0-9]*\).*/\1/p' "$work/bd.out" | head -n 1)
-    if [ -n "$address" ] && grep -q '^ready' "$work/bd.out"; then return; fi
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$work/bd.out" >&2
-  exit 1
-}
-stop_log() {
-  kill -TERM "$pid"
-  wait "$pid"
-  pid=
+  start_bd "$work/bd.out" "$bd" up --roles cluster,registry --data "$data"
+  address=$(bd_at "$work/bd.out" cluster)
 }
 
 start_log
-"$cases" load --case "$case" --bootstrap "$address" --create
-stop_log
-"$bd" run "$here/tv.yaml" --drain --data "$data" --set listeners=127.0.0.1:0 --set engine.listener=127.0.0.1:0
+"$cases" load --case "$case" --bootstrap "$address" --registry "$(bd_at "$work/bd.out" registry)" --create
+stop_bd
+"$bd" run "$here/tv.yaml" --drain --roles cluster,registry,engine --data "$data" --free-ports
 start_log
 status=0
 "$cases" compare --case "$case" --bootstrap "$address" || status=$?
-stop_log
+stop_bd
 exit "$status"

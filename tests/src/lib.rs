@@ -8,12 +8,15 @@ use bd_cluster_kafka::{KafkaCluster, KafkaConfig};
 use bd_engine::runtime::engine::Engine;
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
+use bd_registry::{Registry, RegistryConfig};
+use bd_schema::{Codecs, SchemaRegistry};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tv_cases::{Report, Topic};
+use tv_cases::avro::{ADS_DEAD, Encoded, Encoder, Register};
+use tv_cases::{CaseError, Report, Topic};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -64,18 +67,57 @@ pub fn tv_sql() -> Result<Vec<String>> {
 /// Records of a batch as [`load`] writes them: few, so that a run has many points at which it can be cut.
 const BATCH: usize = 20;
 
+/// The registry that keeps its schemas on this log.
+///
+/// # Errors
+/// The cluster's.
+pub fn registry(cluster: &Arc<dyn Cluster>) -> Result<Arc<Registry>> {
+    Ok(Arc::new(Registry::open(cluster.clone(), &RegistryConfig::default())?))
+}
+
+/// The formats of an engine over this log.
+///
+/// # Errors
+/// The cluster's.
+pub fn codecs(cluster: &Arc<dyn Cluster>) -> Result<Codecs> {
+    let registry: Arc<dyn SchemaRegistry> = registry(cluster)?;
+    Ok(Codecs::new(Some(registry)))
+}
+
+struct Embedded(Arc<Registry>);
+
+impl Register for Embedded {
+    fn register(&mut self, subject: &str, schema: &str) -> Result<u32, CaseError> {
+        self.0
+            .register_schema(subject, schema)
+            .map_err(|e| CaseError::Registry { url: "the embedded registry".into(), reason: e.to_string() })
+    }
+}
+
 /// Writes the inputs of a case into topics with `partitions` partitions, topic by topic in this order.
 ///
 /// # Errors
 /// The cluster's, or a file that cannot be read.
-pub fn load(cluster: &dyn Cluster, case: &Path, order: &[Topic], partitions: i32) -> Result<()> {
+pub fn load(cluster: &Arc<dyn Cluster>, case: &Path, order: &[Topic], partitions: i32) -> Result<()> {
+    let mut encoder = Encoder::new(Embedded(registry(cluster)?));
     let mut writer = cluster.open_writer(WriterConfig::default())?;
+    if order.contains(&Topic::Ads) {
+        cluster.create_topic(&NewTopic::new(ADS_DEAD, 1))?;
+    }
     for topic in order {
         // A table's rows of one key lie in one partition all the same.
         cluster.create_topic(&NewTopic::new(topic.name(), partitions))?;
         let mut builders: BTreeMap<usize, RecordsBuilder> = BTreeMap::new();
         for record in tv_cases::records(case, *topic)? {
-            let record = record?;
+            let record = match encoder.encode(record?)? {
+                Encoded::Record(record) => record,
+                Encoded::Dead(record) => {
+                    let mut dead = RecordsBuilder::new();
+                    dead.push(None, Some(&record.value), 0, &[]);
+                    writer.append(&TopicPartition::new(ADS_DEAD, 0), dead)?;
+                    continue;
+                }
+            };
             let partition = record.partition(partitions as usize);
             let builder = builders.entry(partition).or_default();
             builder.push(record.key.as_deref(), Some(&record.value), 0, &[]);
@@ -96,6 +138,7 @@ pub fn load(cluster: &dyn Cluster, case: &Path, order: &[Topic], partitions: i32
 /// # Errors
 /// A query that fails, or does not end in time.
 pub fn run_and_drain(cluster: Arc<dyn Cluster>, config: QueryConfig) -> Result<()> {
+    let config = QueryConfig { codecs: codecs(&cluster)?, ..config };
     let engine = Engine::open(cluster, config)?;
     for file in tv_sql()? {
         engine.ensure(&file)?;
@@ -273,7 +316,7 @@ impl Bd {
         use std::io::{BufRead, BufReader};
         let data = tempfile::tempdir()?;
         let mut child = std::process::Command::new(bd_binary()?)
-            .args(["up", "--set", "listeners=127.0.0.1:0", "--set", "engine.listener=127.0.0.1:0", "--data"])
+            .args(["up", "--free-ports", "--data"])
             .arg(data.path())
             .args(args)
             .stdout(std::process::Stdio::piped())

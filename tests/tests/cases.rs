@@ -41,7 +41,7 @@ fn run(
 ) -> Result<()> {
     let data = tempfile::tempdir()?;
     let cluster = open_cluster(data.path())?;
-    load(cluster.as_ref(), case, order, partitions)?;
+    load(&cluster, case, order, partitions)?;
     let config = QueryConfig {
         batch_rows,
         commit_interval: Duration::from_millis(commit_ms),
@@ -87,7 +87,7 @@ fn a_larger_case_is_equal_and_every_rejected_record_is_written_once() {
     tv_cases::generate(&options, case.path()).unwrap();
     let data = tempfile::tempdir().unwrap();
     let cluster = open_cluster(data.path()).unwrap();
-    load(cluster.as_ref(), case.path(), &Topic::ALL, 1).unwrap();
+    load(&cluster, case.path(), &Topic::ALL, 1).unwrap();
     run_and_drain(cluster.clone(), QueryConfig::default()).unwrap();
     check_outputs(cluster.as_ref(), case.path()).unwrap();
 

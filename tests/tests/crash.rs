@@ -15,14 +15,8 @@ const KILLS: usize = 100;
 fn live(data: &Path, kill: Option<&str>) -> (ExitStatus, String) {
     let mut command = Command::new(bd_binary().unwrap());
     command.arg("run").arg(root().join("demo/tv/tv.yaml")).arg("--drain").arg("--data").arg(data);
-    for set in [
-        "listeners=127.0.0.1:0",
-        "engine.listener=127.0.0.1:0",
-        "engine.commit.interval.ms=1",
-        "engine.poll.bytes=4096",
-    ] {
-        command.args(["--set", set]);
-    }
+    command.args(["--roles", "cluster,registry,engine", "--free-ports"]);
+    command.args(["--set", "engine.commit.interval.ms=1", "--set", "engine.poll.bytes=4096"]);
     if let Some(kill) = kill {
         command.env("BD_TEST_KILL", kill);
     }
@@ -48,7 +42,7 @@ fn a_hundred_kills_in_one_run_lose_nothing_and_double_nothing() {
     let data = tempfile::tempdir().unwrap();
     {
         let cluster = open_cluster(&data.path().join("cluster")).unwrap();
-        load(cluster.as_ref(), case.path(), &Topic::ALL, 1).unwrap();
+        load(&cluster, case.path(), &Topic::ALL, 1).unwrap();
     }
     let mut rng = Rng::new(11);
     let mut kills = 0;

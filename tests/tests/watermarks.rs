@@ -1,7 +1,7 @@
 //! The topic of watermarks is kept short without anybody missing one.
 
 use bd_cluster::{OffsetSpec, TopicPartition};
-use bd_e2e::{load, open_cluster, root, run_and_drain, stream_rows, wait_completed};
+use bd_e2e::{codecs, load, open_cluster, root, run_and_drain, stream_rows, wait_completed};
 use bd_engine::runtime::engine::Engine;
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::{janitor, watermarks};
@@ -11,7 +11,7 @@ use tv_cases::Topic;
 fn a_reader_that_comes_after_the_topic_was_shortened_still_finds_the_end() {
     let data = tempfile::tempdir().unwrap();
     let cluster = open_cluster(data.path()).unwrap();
-    load(cluster.as_ref(), &root().join("demo/tv/fixture"), &Topic::ALL, 1).unwrap();
+    load(&cluster, &root().join("demo/tv/fixture"), &Topic::ALL, 1).unwrap();
     run_and_drain(cluster.clone(), QueryConfig::default()).unwrap();
 
     let marks = TopicPartition::new(watermarks::TOPIC, 0);
@@ -21,7 +21,8 @@ fn a_reader_that_comes_after_the_topic_was_shortened_still_finds_the_end() {
     assert_eq!(cluster.offset(&marks, OffsetSpec::Earliest).unwrap(), before - 1);
 
     // The sessions' query has ended: who reads them now must learn so from the marks.
-    let engine = Engine::open(cluster.clone(), QueryConfig::default()).unwrap();
+    let codecs = codecs(&cluster).unwrap();
+    let engine = Engine::open(cluster.clone(), QueryConfig { codecs, ..QueryConfig::default() }).unwrap();
     engine.ensure("CREATE STREAM again AS SELECT user_id, channel_id FROM sessions EMIT CHANGES;").unwrap();
     wait_completed(&engine).unwrap();
     engine.close();

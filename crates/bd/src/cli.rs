@@ -49,6 +49,9 @@ pub(crate) struct Run {
     /// Read all topics to their ends, let every query finish, print what was counted, and exit
     #[arg(long)]
     pub(crate) drain: bool,
+    /// Run only these roles here
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
+    pub(crate) roles: Vec<RoleName>,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 }
@@ -61,6 +64,9 @@ pub(crate) struct SettingsArgs {
     /// Set a key of the pipeline file, such as engine.batch.rows=100; `bd config` lists them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Listeners that are not set take any free port; where they are is printed at the start
+    #[arg(long)]
+    pub(crate) free_ports: bool,
 }
 
 /// A role of this program.
@@ -68,8 +74,16 @@ pub(crate) struct SettingsArgs {
 pub(crate) enum RoleName {
     /// The log, port 9092
     Cluster,
+    /// Schemas, port 8081
+    Registry,
     /// Streaming SQL, port 8088
     Engine,
+    /// Connectors, port 8083
+    Connect,
+    /// Search and analytics, port 9200
+    Search,
+    /// Dashboards, topics, connectors and queries in the browser, port 8080
+    Console,
 }
 
 /// Which cluster the commands of topics talk to.

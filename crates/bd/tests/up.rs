@@ -27,9 +27,7 @@ fn a_data_folder_is_used_by_one_process() {
     let data = dir();
     let up = Up::start(data.path());
     let path = data.path().to_str().unwrap();
-    let args =
-        ["up", "--data", path, "--set", "listeners=127.0.0.1:0", "--set", "engine.listener=127.0.0.1:0"];
-    let second = run(&args);
+    let second = run(&["up", "--data", path, "--free-ports"]);
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(said.contains("is used by another bd (process "), "{said}");

@@ -13,7 +13,7 @@ CREATE TABLE users (
   name    VARCHAR,
   age     BIGINT,
   gender  VARCHAR
-) WITH (kafka_topic = 'tv.tv.users', key_format = 'JSON', value_format = 'JSON');
+) WITH (kafka_topic = 'tv.tv.users', key_format = 'AVRO', value_format = 'AVRO');
 
 -- What people do at their devices. action: 1 start, 2 stop, 3 switch to channel_id.
 CREATE STREAM actions (
@@ -34,7 +34,7 @@ CREATE STREAM ads (
   start_ts      BIGINT,
   duration_secs BIGINT CHECK (duration_secs BETWEEN 0 AND 3600)
 ) WITH (
-  kafka_topic = 'ads', value_format = 'JSON',
+  kafka_topic = 'ads', value_format = 'AVRO',
   timestamp = 'start_ts', timestamp_format = 'epoch_seconds', lateness = '60 SECONDS'
 );
 

@@ -1,7 +1,8 @@
 //! Restarts at every barrier, and a second engine, change no row.
 
+use bd_cluster::Cluster;
 use bd_e2e::small::Small;
-use bd_e2e::{check_outputs, load, open_cluster, tv_sql};
+use bd_e2e::{check_outputs, codecs, load, open_cluster, tv_sql};
 use bd_engine::runtime::engine::Engine;
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
@@ -26,9 +27,10 @@ fn case(seed: u64, folder: &std::path::Path) {
 }
 
 /// A barrier after each poll of few rows, told to `steps`.
-fn config(steps: Sender<()>) -> QueryConfig {
+fn config(cluster: &Arc<dyn Cluster>, steps: Sender<()>) -> QueryConfig {
     let steps = Mutex::new(steps);
     QueryConfig {
+        codecs: codecs(cluster).unwrap(),
         commit_interval: Duration::ZERO,
         batch_rows: Some(7),
         poll_bytes: 400,
@@ -57,11 +59,11 @@ fn an_engine_that_is_stopped_and_opened_after_some_barriers_again_and_again_give
     case(3, folder.path());
     let data = tempfile::tempdir().unwrap();
     let cluster = open_cluster(data.path()).unwrap();
-    load(cluster.as_ref(), folder.path(), &Topic::ALL, 1).unwrap();
+    load(&cluster, folder.path(), &Topic::ALL, 1).unwrap();
     let mut restarts = 0;
     loop {
         let (send, steps) = channel();
-        let engine = Engine::open(cluster.clone(), config(send)).unwrap();
+        let engine = Engine::open(cluster.clone(), config(&cluster, send)).unwrap();
         if restarts == 0 {
             tv_sql().unwrap().iter().for_each(|file| drop(engine.ensure(file).unwrap()));
             engine.drain().unwrap();
@@ -89,13 +91,13 @@ fn a_second_engine_takes_over_and_the_first_ones_queries_are_fenced() {
     case(5, folder.path());
     let data = tempfile::tempdir().unwrap();
     let cluster = open_cluster(data.path()).unwrap();
-    load(cluster.as_ref(), folder.path(), &Topic::ALL, 1).unwrap();
+    load(&cluster, folder.path(), &Topic::ALL, 1).unwrap();
     let (send, steps) = channel();
-    let first = Engine::open(cluster.clone(), config(send)).unwrap();
+    let first = Engine::open(cluster.clone(), config(&cluster, send)).unwrap();
     tv_sql().unwrap().iter().for_each(|file| drop(first.ensure(file).unwrap()));
     (0..5).for_each(|_| steps.recv_timeout(Duration::from_secs(60)).unwrap());
     let (send, _steps) = channel();
-    let second = Engine::open(cluster.clone(), config(send)).unwrap();
+    let second = Engine::open(cluster.clone(), config(&cluster, send)).unwrap();
     second.drain().unwrap();
     bd_e2e::wait_completed(&second).unwrap();
     first.close();

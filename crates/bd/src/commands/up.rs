@@ -27,7 +27,7 @@ pub(super) fn serve(
     work: impl AsyncFnOnce(&Node, &mut Signals) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
     let begin = Instant::now();
-    let config = Config::load(file, settings.data.as_deref(), &settings.set)?;
+    let config = Config::load(file, settings.data.as_deref(), &settings.set, settings.free_ports)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new()?;

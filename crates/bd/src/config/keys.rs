@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Properties,
     /// The topics to be created.
     Topics,
+    /// The connectors to be there.
+    Connectors,
 }
 
 /// A key of the pipeline file.
@@ -40,17 +42,23 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'stati
 pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("roles", "Where each role is: `embedded`, or the keys of the real one"),
     ("roles.cluster", "A Kafka cluster in place of the embedded log"),
+    ("roles.registry", "A schema registry in place of the embedded one"),
+    ("roles.engine", "Streaming SQL in another process"),
+    ("roles.connect", "A Connect worker in another process"),
+    ("roles.search", "Elasticsearch or OpenSearch in place of the embedded search"),
     ("engine", "How streaming SQL runs"),
+    ("registry", "The schema registry"),
+    ("connect", "How connectors run"),
+    ("search", "How the embedded search runs"),
+    ("console", "The console"),
+    ("metrics", "Metrics for Prometheus"),
 ];
+
+const EMBEDDED: Kind = Kind::Choice(&["embedded"]);
 
 /// All keys.
 pub(crate) const KEYS: &[Key] = &[
-    key(
-        "roles.cluster",
-        Kind::Choice(&["embedded"]),
-        "embedded",
-        "The log: `embedded`, or the keys of a Kafka cluster",
-    ),
+    key("roles.cluster", EMBEDDED, "embedded", "The log: `embedded`, or the keys of a Kafka cluster"),
     key(
         "roles.cluster.bootstrap",
         Kind::Text,
@@ -63,7 +71,28 @@ pub(crate) const KEYS: &[Key] = &[
         "{}",
         "librdkafka's properties for that cluster, such as security.protocol",
     ),
-    key("roles.engine", Kind::Choice(&["embedded"]), "embedded", "What runs streaming SQL"),
+    key("roles.registry", EMBEDDED, "embedded", "Schemas: `embedded`, or where the registry is"),
+    key(
+        "roles.registry.url",
+        Kind::Text,
+        "",
+        "http(s)://[user:password@]host:port of a registry that speaks Confluent's REST",
+    ),
+    key("roles.engine", EMBEDDED, "embedded", "Streaming SQL: `embedded`, or where it is"),
+    key("roles.engine.url", Kind::Text, "", "http://host:port of ksqlDB's REST, for the console"),
+    key("roles.connect", EMBEDDED, "embedded", "Connectors: `embedded`, or where their worker is"),
+    key("roles.connect.url", Kind::Text, "", "http://host:port of Kafka Connect's REST, for the console"),
+    key("roles.search", EMBEDDED, "embedded", "Search: `embedded`, or where Elasticsearch or OpenSearch is"),
+    key(
+        "roles.search.url",
+        Kind::Text,
+        "",
+        "http(s)://host:port of Elasticsearch or OpenSearch; `${role:search}` in connectors stands for it",
+    ),
+    key("roles.search.username", Kind::Text, "", "The user for HTTP basic authentication there"),
+    key("roles.search.password", Kind::Text, "", "Its password"),
+    key("roles.search.api_key", Kind::Text, "", "Or an API key, in its encoded form"),
+    key("roles.console", EMBEDDED, "embedded", "The console: dashboards, topics, connectors, queries"),
     key("data", Kind::Text, "./data", "Where embedded roles keep their data; relative to the current folder"),
     key(
         "listeners",
@@ -102,6 +131,19 @@ pub(crate) const KEYS: &[Key] = &[
         "SQL files, applied in order at every start; relative to the pipeline file",
     ),
     key(
+        "connectors",
+        Kind::Connectors,
+        "{}",
+        "Connectors by name, created or changed at every start: Kafka Connect's keys. In values, `${role:NAME}` is where a role \
+         is, `${env:NAME}` an environment variable, `${file:PATH:KEY}` a line of a properties file",
+    ),
+    key(
+        "dashboards",
+        Kind::Files,
+        "[]",
+        "Dashboards (YAML), or folders of them; relative to the pipeline file",
+    ),
+    key(
         "engine.listener",
         Kind::Text,
         "127.0.0.1:8088",
@@ -125,6 +167,59 @@ pub(crate) const KEYS: &[Key] = &[
         "1048576",
         "At most about so many bytes of a partition are read at once",
     ),
+    key(
+        "registry.listener",
+        Kind::Text,
+        "127.0.0.1:8081",
+        "host:port of the schema registry's REST interface; port 0 takes any free one",
+    ),
+    key(
+        "connect.listener",
+        Kind::Text,
+        "127.0.0.1:8083",
+        "host:port of Kafka Connect's REST interface; port 0 takes any free one",
+    ),
+    key(
+        "connect.group.id",
+        Kind::Text,
+        "connect-cluster",
+        "The worker's name on the cluster, as `group.id` of Kafka Connect",
+    ),
+    key(
+        "search.listener",
+        Kind::Text,
+        "127.0.0.1:9200",
+        "host:port of Elasticsearch's REST interface; port 0 takes any free one",
+    ),
+    key(
+        "search.refresh.interval.ms",
+        Kind::Integer(1, 3_600_000),
+        "1000",
+        "How long a document waits at most until searches see it",
+    ),
+    key(
+        "console.listener",
+        Kind::Text,
+        "127.0.0.1:8080",
+        "host:port of the console; port 0 takes any free one",
+    ),
+    key(
+        "metrics.listener",
+        Kind::Text,
+        "127.0.0.1:9464",
+        "host:port of /metrics of all roles of this process; port 0 takes any free one",
+    ),
+];
+
+/// The keys of all listeners.
+pub(crate) const LISTENERS: [&str; 7] = [
+    "listeners",
+    "registry.listener",
+    "connect.listener",
+    "engine.listener",
+    "search.listener",
+    "console.listener",
+    "metrics.listener",
 ];
 
 /// The key of that name.
@@ -181,7 +276,7 @@ mod tests {
             assert!(!key.doc.is_empty(), "{}", key.path);
             assert!(KEYS.iter().filter(|k| k.path == key.path).count() == 1, "{} twice", key.path);
         }
-        assert_eq!(members("roles"), ["cluster", "engine"]);
+        assert_eq!(members("roles"), ["cluster", "registry", "engine", "connect", "search", "console"]);
         assert_eq!(members("roles.cluster"), ["bootstrap", "properties"]);
         assert!(members("").contains(&"engine") && members("").contains(&"advertised.listeners"));
     }

@@ -84,6 +84,50 @@ pub(crate) struct TopicSpec {
     pub(crate) configs: BTreeMap<String, String>,
 }
 
+/// Where a role with a REST interface is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RestRole {
+    /// In this process.
+    Embedded,
+    /// Elsewhere.
+    At {
+        /// `http(s)://host:port`, as given.
+        url: String,
+        /// How to say who we are.
+        auth: Option<Auth>,
+    },
+}
+
+/// How to say who we are to a role elsewhere.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// HTTP basic.
+    Basic {
+        /// The user.
+        user: String,
+        /// Its password.
+        password: String,
+    },
+    /// Elasticsearch's API key.
+    ApiKey(String),
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Secrets are not for logs.
+        f.write_str("Auth(..)")
+    }
+}
+
+/// A connector to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConnectorSpec {
+    /// Its name.
+    pub(crate) name: String,
+    /// Kafka Connect's keys, as given.
+    pub(crate) config: BTreeMap<String, String>,
+}
+
 /// How streaming SQL runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EngineSettings {
@@ -109,14 +153,38 @@ pub(crate) struct Config {
     pub(crate) topics: Vec<TopicSpec>,
     pub(crate) sql: Vec<PathBuf>,
     pub(crate) engine: EngineSettings,
+    pub(crate) roles: RestRoles,
+    pub(crate) registry_listener: Listener,
+    pub(crate) connect_listener: Listener,
+    pub(crate) connect_group: String,
+    pub(crate) connectors: Vec<ConnectorSpec>,
+    pub(crate) search_listener: Listener,
+    pub(crate) search_refresh: Duration,
+    pub(crate) console_listener: Listener,
+    pub(crate) metrics_listener: Listener,
+    pub(crate) dashboards: Vec<PathBuf>,
+}
+
+/// Where the roles with a REST interface are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RestRoles {
+    pub(crate) registry: RestRole,
+    pub(crate) engine: RestRole,
+    pub(crate) connect: RestRole,
+    pub(crate) search: RestRole,
 }
 
 impl Config {
-    /// From a file (if any), the environment, `--data` and `--set`.
+    /// From a file (if any), the environment, `--data` and `--set`. With `free_ports`, listeners that are not set take any port.
     ///
     /// # Errors
     /// An unknown key, with the nearest known one; a value that does not fit; each with where it was set.
-    pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, set: &[String]) -> Result<Self> {
+    pub(crate) fn load(
+        file: Option<&Path>,
+        data: Option<&Path>,
+        set: &[String],
+        free_ports: bool,
+    ) -> Result<Self> {
         let mut settings = Settings::default();
         if let Some(file) = file {
             settings.read_file(file)?;
@@ -131,6 +199,11 @@ impl Config {
         if let Some(data) = data {
             let text = data.to_str().ok_or_else(|| anyhow!("--data {}: not UTF-8", data.display()))?;
             settings.option("data", text, "--data")?;
+        }
+        if free_ports {
+            for listener in keys::LISTENERS.into_iter().filter(|l| !settings.is_set(l)).collect::<Vec<_>>() {
+                settings.option(listener, "127.0.0.1:0", "--free-ports")?;
+            }
         }
         Self::from_settings(&settings)
     }
@@ -164,15 +237,68 @@ impl Config {
             auto_create_topics: text("auto.create.topics.enable")? == "true",
             num_partitions: i32::try_from(number("num.partitions")?)?,
             topics: topics(settings),
-            sql: files(settings),
+            sql: files(settings, "sql"),
             engine: EngineSettings {
                 listener: listener("engine.listener")?,
                 commit_interval: Duration::from_millis(number("engine.commit.interval.ms")?),
                 batch_rows,
                 poll_bytes: usize::try_from(number("engine.poll.bytes")?)?,
             },
+            roles: RestRoles {
+                registry: rest_role(settings, "roles.registry.url")?,
+                engine: rest_role(settings, "roles.engine.url")?,
+                connect: rest_role(settings, "roles.connect.url")?,
+                search: search_role(settings)?,
+            },
+            registry_listener: listener("registry.listener")?,
+            connect_listener: listener("connect.listener")?,
+            connect_group: text("connect.group.id")?,
+            connectors: connectors(settings),
+            search_listener: listener("search.listener")?,
+            search_refresh: Duration::from_millis(number("search.refresh.interval.ms")?),
+            console_listener: listener("console.listener")?,
+            metrics_listener: listener("metrics.listener")?,
+            dashboards: files(settings, "dashboards"),
         })
     }
+}
+
+/// The role at the URL of that key; embedded where it is not set.
+fn rest_role(settings: &Settings, key: &str) -> Result<RestRole> {
+    let Some(url) = settings.text(key) else { return Ok(RestRole::Embedded) };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        bail!("{key}: expected http://host:port or https://host:port, not {url}");
+    }
+    Ok(RestRole::At { url: url.trim_end_matches('/').to_owned(), auth: None })
+}
+
+fn search_role(settings: &Settings) -> Result<RestRole> {
+    let secret = |name: &str| settings.text(&format!("roles.search.{name}"));
+    let auth = match (secret("username"), secret("password"), secret("api_key")) {
+        (None, None, None) => None,
+        (None, None, Some(key)) => Some(Auth::ApiKey(key)),
+        (Some(user), Some(password), None) => Some(Auth::Basic { user, password }),
+        (Some(_), None, _) => bail!("roles.search.username is set, and roles.search.password is not"),
+        (None, Some(_), _) => bail!("roles.search.password is set, and roles.search.username is not"),
+        (Some(_), Some(_), Some(_)) => bail!("roles.search: set username and password, or api_key, not both"),
+    };
+    match (rest_role(settings, "roles.search.url")?, auth) {
+        (RestRole::At { url, .. }, auth) => Ok(RestRole::At { url, auth }),
+        (RestRole::Embedded, None) => Ok(RestRole::Embedded),
+        (RestRole::Embedded, Some(_)) => {
+            bail!("roles.search has credentials and no url: add roles.search.url")
+        }
+    }
+}
+
+fn connectors(settings: &Settings) -> Vec<ConnectorSpec> {
+    let Some((Value::Mapping(connectors), _)) = settings.get("connectors") else { return Vec::new() };
+    let spec = |(name, config): (&Value, &Value)| {
+        let entries = config.as_mapping()?.iter();
+        let config = entries.filter_map(|(k, v)| Some((scalar(k)?, scalar(v)?))).collect();
+        Some(ConnectorSpec { name: scalar(name)?, config })
+    };
+    connectors.iter().filter_map(spec).collect()
 }
 
 fn properties(settings: &Settings) -> BTreeMap<String, String> {
@@ -182,8 +308,8 @@ fn properties(settings: &Settings) -> BTreeMap<String, String> {
     entries.iter().filter_map(|(name, value)| Some((scalar(name)?, scalar(value)?))).collect()
 }
 
-fn files(settings: &Settings) -> Vec<PathBuf> {
-    let Some((Value::Sequence(files), origin)) = settings.get("sql") else { return Vec::new() };
+fn files(settings: &Settings, key: &str) -> Vec<PathBuf> {
+    let Some((Value::Sequence(files), origin)) = settings.get(key) else { return Vec::new() };
     files.iter().filter_map(scalar).map(|file| origin.base().join(file)).collect()
 }
 

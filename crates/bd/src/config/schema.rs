@@ -10,7 +10,7 @@ pub(crate) fn schema() -> Value {
     let head = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bd pipeline",
-        "description": "A whole pipeline: roles, topics, SQL"
+        "description": "A whole pipeline: roles, topics, connectors, SQL, dashboards"
     });
     if let (Value::Object(schema), Value::Object(mut head)) = (&mut schema, head) {
         head.append(schema);
@@ -52,6 +52,15 @@ fn of_key(key: &Key) -> Value {
         Kind::Integer(low, high) => json!({"type": "integer", "minimum": low, "maximum": high}),
         Kind::Files => json!({"type": "array", "items": {"type": "string"}}),
         Kind::Properties => json!({"type": "object", "additionalProperties": scalar}),
+        Kind::Connectors => json!({
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"connector.class": {"type": "string"}},
+                "required": ["connector.class"],
+                "additionalProperties": scalar
+            }
+        }),
         Kind::Topics => json!({
             "type": "object",
             "additionalProperties": {

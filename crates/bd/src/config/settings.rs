@@ -115,6 +115,11 @@ impl Settings {
         if path.starts_with("topics.") {
             bail!("{origin}: set topics as a mapping: --set 'topics={{name: {{partitions: 4}}}}'");
         }
+        if path.starts_with("connectors.") {
+            bail!(
+                "{origin}: set connectors as a mapping: --set 'connectors={{name: {{connector.class: ...}}}}'"
+            );
+        }
         Err(unknown(path, &origin))
     }
 
@@ -258,6 +263,12 @@ fn checked(key: &Key, value: Value) -> Result<Option<Value>> {
             }
             true
         }
+        (Value::Mapping(connectors), Kind::Connectors) => {
+            for (name, connector) in connectors {
+                check_connector(name, connector)?;
+            }
+            true
+        }
         _ => false,
     };
     match fits {
@@ -272,6 +283,8 @@ fn checked(key: &Key, value: Value) -> Result<Option<Value>> {
                 Kind::Files => "a list of files, such as [a.sql, b.sql]".into(),
                 Kind::Properties => "a mapping of names to texts".into(),
                 Kind::Topics => "a mapping, such as {events: {partitions: 4, retention.ms: 3600000}}".into(),
+                Kind::Connectors =>
+                    "a mapping, such as {users: {connector.class: MySqlConnector, ...}}".into(),
             }
         ),
     }
@@ -294,6 +307,25 @@ fn check_topic(name: &Value, topic: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn check_connector(name: &Value, connector: &Value) -> Result<()> {
+    let name = scalar(name).ok_or_else(|| anyhow!("a connector's name is not a text"))?;
+    let Value::Mapping(entries) = connector else {
+        bail!(
+            "connector {name}: expected a mapping of Kafka Connect's keys, such as {{connector.class: ...}}"
+        );
+    };
+    for (key, value) in entries {
+        let key = scalar(key).ok_or_else(|| anyhow!("connector {name}: a key is not a text"))?;
+        if scalar(value).is_none() {
+            bail!("connector {name}: {key} is not a single value; lists are texts separated by commas");
+        }
+    }
+    match entries.contains_key("connector.class") {
+        true => Ok(()),
+        false => bail!("connector {name}: connector.class is missing"),
+    }
 }
 
 /// A word, number or truth value as text.

@@ -25,7 +25,8 @@ fn a_whole_file_is_read() {
         "roles:\n  cluster: {bootstrap: 'kafka-0:9092', properties: {security.protocol: SSL, linger.ms: 5}}\n  engine: embedded\n\
          advertised.listeners: PLAINTEXT://example.org:9092\n\
          topics:\n  tv.tv.users: {partitions: 4, cleanup.policy: compact}\n  plain:\n\
-         sql: [a.sql, sub/b.sql]\nengine: {commit.interval.ms: 7, batch.rows: 3}\n",
+         sql: [a.sql, sub/b.sql]\nengine: {commit.interval.ms: 7, batch.rows: 3}\ndashboards: [d]\n\
+         connectors:\n  users: {connector.class: MySqlConnector, tasks.max: 1}\n",
     )
     .unwrap();
     let ClusterRole::Kafka { bootstrap, properties } = config.cluster else { panic!("embedded") };
@@ -37,6 +38,22 @@ fn a_whole_file_is_read() {
     assert_eq!((config.topics[1].name.as_str(), config.topics[1].partitions), ("plain", None));
     assert_eq!(config.sql, [Path::new("p/a.sql"), Path::new("p/sub/b.sql")]);
     assert_eq!(config.engine.batch_rows, Some(3));
+    assert_eq!(config.dashboards, [Path::new("p/d")]);
+    assert_eq!(config.connectors[0].name, "users");
+    assert_eq!(config.connectors[0].config["tasks.max"], "1");
+}
+
+#[test]
+fn roles_elsewhere_are_urls() {
+    let config = parse(
+        "roles:\n  registry: {url: 'http://r:8081/'}\n  search: {url: 'https://es:9200', username: u, password: p}\n",
+    )
+    .unwrap();
+    assert_eq!(config.roles.registry, RestRole::At { url: "http://r:8081".into(), auth: None });
+    let auth = Some(Auth::Basic { user: "u".into(), password: "p".into() });
+    assert_eq!(config.roles.search, RestRole::At { url: "https://es:9200".into(), auth });
+    assert_eq!((&config.roles.engine, &config.roles.connect), (&RestRole::Embedded, &RestRole::Embedded));
+    assert!(!format!("{config:?}").contains("password"), "secrets are not shown");
 }
 
 #[test]
@@ -47,7 +64,19 @@ fn errors_say_what_is_wrong_where_and_what_is_nearest() {
             "engine: {comit.interval.ms: 5}",
             "unknown key engine.comit.interval.ms: did you mean engine.commit.interval.ms?",
         ),
-        ("roles: {search: embedded}", "unknown key roles.search. The keys of roles: cluster, engine"),
+        (
+            "roles: {lake: embedded}",
+            "unknown key roles.lake. The keys of roles: cluster, registry, engine, connect, search, console",
+        ),
+        (
+            "roles: {search: {url: elastic}}",
+            "roles.search.url: expected http://host:port or https://host:port",
+        ),
+        ("roles: {search: {username: u}}", "roles.search.username is set, and roles.search.password is not"),
+        ("roles: {search: {api_key: u}}", "roles.search has credentials and no url"),
+        ("connectors: {a: {topics: t}}", "connector a: connector.class is missing"),
+        ("connectors: {a: {connector.class: C, topics: [t]}}", "connector a: topics is not a single value"),
+        ("connectors: [a]", "expected a mapping, such as {users: {connector.class: MySqlConnector, ...}}"),
         ("roles: {cluster: {bootstap: x}}", "did you mean roles.cluster.bootstrap?"),
         ("frobnicate: 1", "unknown key frobnicate. The keys: "),
         ("engine: 5", "engine is a mapping of keys: listener, commit.interval.ms, batch.rows, poll.bytes"),
@@ -117,6 +146,7 @@ fn set_reaches_every_key_and_single_entries_of_mappings() {
         ("data", "expected KEY=VALUE"),
         ("daat=x", "did you mean data?"),
         ("topics.a.partitions=3", "set topics as a mapping"),
+        ("connectors.a.topics=t", "set connectors as a mapping"),
     ] {
         let error = format!("{:#}", settings.set(wrong).unwrap_err());
         assert!(error.contains(expected), "{wrong}: {error}");

@@ -4,7 +4,7 @@ use super::Service;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use bd_broker::CountersSnapshot;
+use bd_broker::{Broker, CountersSnapshot};
 use bd_engine::runtime::engine::Query;
 use bd_engine::runtime::status::QueryState;
 use std::fmt::{Display, Write};
@@ -12,12 +12,25 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// The handler.
 pub(super) async fn get(State(service): State<Service>) -> Response {
-    let mut page = Page::default();
-    queries(&mut page, &service.0.engine.queries());
+    let mut text = query_metrics(&service.0.engine.queries());
     if let Some(broker) = &service.0.broker {
-        counters(&mut page, &broker.counters().snapshot());
+        text.push_str(&broker_metrics(broker));
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// What queries count.
+pub(crate) fn query_metrics(of: &[Query]) -> String {
+    let mut page = Page::default();
+    queries(&mut page, of);
+    page.text
+}
+
+/// What the embedded log counts.
+pub(crate) fn broker_metrics(broker: &Broker) -> String {
+    let mut page = Page::default();
+    counters(&mut page, &broker.counters().snapshot());
+    page.text
 }
 
 #[derive(Default)]

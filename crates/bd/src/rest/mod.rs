@@ -22,6 +22,8 @@ mod query;
 mod status;
 mod types;
 
+pub(crate) use metrics::{broker_metrics, query_metrics};
+
 use axum::Router;
 use axum::routing::{get, post};
 use bd_broker::Broker;

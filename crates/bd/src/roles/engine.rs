@@ -1,7 +1,7 @@
 //! The role `engine`: streaming SQL over a cluster, and its REST interface.
 
-use super::blocking;
 use super::kill::Kill;
+use super::{blocking, metrics};
 use crate::config::Config;
 use crate::rest;
 use anyhow::{Context, Result};
@@ -10,6 +10,7 @@ use bd_cluster::Cluster;
 use bd_engine::runtime::engine::{Engine, Query};
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
+use bd_schema::{Codecs, SchemaRegistry};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ impl EngineRole {
     pub(super) async fn start(
         config: &Config,
         cluster: Arc<dyn Cluster>,
+        registry: Option<Arc<dyn SchemaRegistry>>,
         listener: TcpListener,
         broker: Option<Arc<Broker>>,
         kill: Option<Kill>,
@@ -40,6 +42,7 @@ impl EngineRole {
             commit_interval: config.engine.commit_interval,
             batch_rows: config.engine.batch_rows,
             poll_bytes: config.engine.poll_bytes,
+            codecs: Codecs::new(registry),
             on_step: kill.map(|k| k.on_step()),
             ..QueryConfig::default()
         };
@@ -57,6 +60,12 @@ impl EngineRole {
         let state = rest::Service::new(engine.clone(), cluster, broker, stopped.clone());
         let server = tokio::spawn(rest::serve(listener, state, stopped));
         Ok(Self { engine, stop, server })
+    }
+
+    /// What its queries count, as Prometheus text.
+    pub(super) fn metrics(&self) -> metrics::Source {
+        let engine = self.engine.clone();
+        Box::new(move || rest::query_metrics(&engine.queries()))
     }
 
     /// The queries.

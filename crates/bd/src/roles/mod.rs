@@ -1,71 +1,82 @@
 //! The assembly of roles: what runs in this process, in which order it starts and stops.
 //!
 //! ```text
-//!  start: sockets ─▶ data lock ─▶ broker ─▶ Kafka protocol ─▶ topics ─▶ engine ─▶ SQL files ─▶ REST
-//!  stop:  REST ─▶ queries (after a last barrier) ─▶ Kafka protocol ─▶ broker (clean markers) ─▶ data lock
+//!  start: sockets ─▶ data lock ─▶ broker ─▶ Kafka protocol ─▶ topics ─▶ registry ─▶ search ─▶ engine ─▶ SQL files
+//!         ─▶ connect ─▶ connectors ─▶ console
+//!  stop:  console ─▶ connectors ─▶ queries (after a last barrier) ─▶ search ─▶ Kafka protocol ─▶ broker ─▶ data lock
 //! ```
-//! Nothing below this crate knows how roles are assembled.
+//! Nothing below this crate knows how roles are assembled. Roles reach each other by their public interfaces; only the registry's
+//! clients within this process call it directly.
 
+mod addresses;
 mod cluster;
 mod engine;
+mod http;
 mod kill;
 mod lock;
+mod metrics;
 mod signals;
+mod sockets;
 
 pub(crate) use engine::EngineRole;
 pub(crate) use signals::Signals;
 
 use crate::cli::RoleName;
-use crate::config::{ClusterRole, Config};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::config::{Auth, Config, RestRole};
+use addresses::Addresses;
+use anyhow::{Context, Result, anyhow};
 use bd_cluster::Cluster;
+use bd_connect::{Worker, WorkerConfig};
+use bd_console::{Console, ConsoleConfig, Endpoint};
+use bd_registry::{Registry, RegistryConfig};
+use bd_schema::{RegistryClient, SchemaRegistry};
+use bd_search::{Search, SearchConfig};
 use cluster::BrokerRole;
+use http::HttpServer;
+use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// Stopping takes at most so long; what is not done by then is left to the recovery of the next start.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 
+/// The search's folder within the data folder.
+const SEARCH_FOLDER: &str = "search";
+
 /// The roles of this process.
+#[derive(Default)]
 pub(crate) struct Node {
     broker: Option<BrokerRole>,
+    registry: Option<HttpServer>,
+    search: Option<(Arc<Search>, HttpServer)>,
     engine: Option<EngineRole>,
+    connect: Option<(Worker, HttpServer)>,
+    console: Option<(Console, HttpServer)>,
+    metrics: Option<HttpServer>,
     /// One line a role: its name and where it is.
     pub(crate) addresses: Vec<(&'static str, String)>,
+}
+
+/// What roles need of each other.
+struct Shared<'a> {
+    config: &'a Config,
+    addresses: Addresses,
+    cluster: Arc<dyn Cluster>,
+    registry: Option<Arc<dyn SchemaRegistry>>,
+    metrics: Vec<metrics::Source>,
 }
 
 impl Node {
     /// Starts the roles that are named (all, where none is).
     ///
     /// # Errors
-    /// A socket that is taken, a data folder that another process uses, a topic or SQL file that does not fit.
+    /// A socket that is taken, a data folder that another process uses, a topic, SQL file, connector or dashboard that does not fit.
     pub(crate) async fn start(config: &Config, roles: &[RoleName]) -> Result<Self> {
-        let wanted = |role| roles.is_empty() || roles.contains(&role);
-        let embedded = config.cluster == ClusterRole::Embedded;
-        if wanted(RoleName::Engine) && embedded && !wanted(RoleName::Cluster) {
-            bail!(
-                "the engine alone needs a cluster to work on: set roles.cluster.bootstrap to its host:port \
-                 (--set roles.cluster.bootstrap=127.0.0.1:9092), or start the role cluster too"
-            );
-        }
-        if !wanted(RoleName::Engine) && !embedded {
-            bail!("the cluster is at roles.cluster.bootstrap, so that no role is left to run here");
-        }
-        // Both sockets first: a port that is taken is found before anything is written.
-        let kafka = match wanted(RoleName::Cluster) && embedded {
-            true => Some(bind("listeners", &config.listener.to_string()).await?),
-            false => None,
-        };
-        let rest = match wanted(RoleName::Engine) {
-            true => Some(bind("engine.listener", &config.engine.listener.to_string()).await?),
-            false => None,
-        };
+        let sockets = Sockets::bind(config, roles).await?;
         let kill = kill::switch()?;
-        let mut node = Self { broker: None, engine: None, addresses: Vec::new() };
-        let started = node.start_roles(config, kafka, rest, kill).await;
-        match started {
+        let mut node = Self::default();
+        match node.start_roles(config, sockets, kill).await {
             Ok(()) => Ok(node),
             Err(error) => {
                 node.stop().await.unwrap_or_else(|e| tracing::warn!("stopping: {e:#}"));
@@ -77,29 +88,135 @@ impl Node {
     async fn start_roles(
         &mut self,
         config: &Config,
-        kafka: Option<TcpListener>,
-        rest: Option<TcpListener>,
+        sockets: Sockets,
         kill: Option<kill::Kill>,
     ) -> Result<()> {
-        let cluster: Arc<dyn Cluster> = match kafka {
+        let addresses = sockets.addresses(config)?;
+        let cluster: Arc<dyn Cluster> = match sockets.cluster {
             Some(listener) => {
-                let address = listener.local_addr()?;
                 let role = BrokerRole::start(config, listener, kill.as_ref()).await?;
-                self.addresses.push(("cluster", address.to_string()));
                 let cluster = role.cluster();
                 self.broker = Some(role);
+                self.started("cluster", &addresses);
                 cluster
             }
             None => cluster::connect(&config.cluster).await?,
         };
         cluster::create_topics(cluster.clone(), config).await?;
-        if let Some(listener) = rest {
-            let address = listener.local_addr()?;
-            let counters = self.broker.as_ref().map(BrokerRole::counters);
-            let role = EngineRole::start(config, cluster, listener, counters, kill).await?;
-            self.engine = Some(role);
-            self.addresses.push(("engine", format!("http://{address}")));
+        let mut context = Shared { config, addresses, cluster, registry: None, metrics: Vec::new() };
+        if let Some(broker) = &self.broker {
+            let broker = broker.counters();
+            context.metrics.push(Box::new(move || crate::rest::broker_metrics(&broker)));
         }
+        self.start_registry(&mut context, sockets.registry).await?;
+        if let Some(listener) = sockets.search {
+            self.start_search(&mut context, listener).await?;
+        }
+        if let Some(listener) = sockets.engine {
+            let counters = self.broker.as_ref().map(BrokerRole::counters);
+            let (cluster, registry) = (context.cluster.clone(), context.registry.clone());
+            let role = EngineRole::start(config, cluster, registry, listener, counters, kill).await?;
+            context.metrics.push(role.metrics());
+            self.engine = Some(role);
+            self.started("engine", &context.addresses);
+        }
+        if let Some(listener) = sockets.connect {
+            self.start_connect(&mut context, listener).await?;
+        }
+        if let Some(listener) = sockets.console {
+            self.start_console(&mut context, listener).await?;
+        }
+        if let Some(listener) = sockets.metrics {
+            self.metrics = Some(HttpServer::start("metrics", listener, metrics::router(context.metrics)));
+            self.started("metrics", &context.addresses);
+        }
+        Ok(())
+    }
+
+    fn started(&mut self, role: &'static str, addresses: &Addresses) {
+        if let Some(address) = addresses.get(role) {
+            self.addresses.push((role, address.to_owned()));
+        }
+    }
+
+    async fn start_registry(
+        &mut self,
+        context: &mut Shared<'_>,
+        listener: Option<tokio::net::TcpListener>,
+    ) -> Result<()> {
+        if let Some(listener) = listener {
+            let cluster = context.cluster.clone();
+            let open = move || Registry::open(cluster, &RegistryConfig::default());
+            let registry = Arc::new(blocking(open).await?.context("cannot start the schema registry")?);
+            self.registry =
+                Some(HttpServer::start("registry", listener, bd_registry::router(registry.clone())));
+            self.started("registry", &context.addresses);
+            context.registry = Some(registry.clone());
+            context.metrics.push(Box::new(move || registry.metrics()));
+        } else if let RestRole::At { url, .. } = &context.config.roles.registry {
+            context.registry = Some(Arc::new(RegistryClient::new(url)));
+        }
+        Ok(())
+    }
+
+    async fn start_search(
+        &mut self,
+        context: &mut Shared<'_>,
+        listener: tokio::net::TcpListener,
+    ) -> Result<()> {
+        let mut settings = SearchConfig::new(context.config.data.join(SEARCH_FOLDER));
+        settings.refresh_interval = context.config.search_refresh;
+        let search = blocking(move || Search::open(settings)).await?.context("cannot start search")?;
+        let server = HttpServer::start("search", listener, bd_search::router(search.clone()));
+        self.search = Some((search.clone(), server));
+        self.started("search", &context.addresses);
+        context.metrics.push(Box::new(move || search.metrics()));
+        Ok(())
+    }
+
+    async fn start_connect(
+        &mut self,
+        context: &mut Shared<'_>,
+        listener: tokio::net::TcpListener,
+    ) -> Result<()> {
+        let mut settings =
+            WorkerConfig { group_id: context.config.connect_group.clone(), ..WorkerConfig::default() };
+        settings.worker_id = listener.local_addr()?.to_string();
+        let (cluster, registry) = (context.cluster.clone(), context.registry.clone());
+        let open = move || Worker::open(cluster, bd_connectors::plugins(), registry, settings);
+        let worker = blocking(open).await?.context("cannot start the Connect worker")?;
+        let server = HttpServer::start("connect", listener, bd_connect::router(worker.clone()));
+        self.connect = Some((worker.clone(), server));
+        for spec in &context.config.connectors {
+            let filled = context.addresses.fill(spec)?;
+            let (worker, name) = (worker.clone(), spec.name.clone());
+            let ensured = blocking(move || worker.ensure(&name, filled)).await?;
+            ensured.with_context(|| format!("connectors.{}", spec.name))?;
+        }
+        self.started("connect", &context.addresses);
+        context.metrics.push(Box::new(move || worker.metrics()));
+        Ok(())
+    }
+
+    async fn start_console(
+        &mut self,
+        context: &mut Shared<'_>,
+        listener: tokio::net::TcpListener,
+    ) -> Result<()> {
+        let endpoint = |role: &str| context.addresses.get(role).map(Endpoint::new);
+        let mut settings = ConsoleConfig::new(context.cluster.clone());
+        settings.engine = endpoint("engine");
+        settings.connect = endpoint("connect");
+        settings.search = endpoint("search").map(|search| match &context.config.roles.search {
+            RestRole::At { auth: Some(auth), .. } => search.with_auth(console_auth(auth)),
+            _ => search,
+        });
+        settings.registry = context.registry.clone();
+        settings.dashboards = context.config.dashboards.clone();
+        let console = blocking(move || Console::new(settings)).await?.context("cannot start the console")?;
+        let server = HttpServer::start("console", listener, bd_console::router(console.clone()));
+        self.console = Some((console, server));
+        self.started("console", &context.addresses);
         Ok(())
     }
 
@@ -108,32 +225,49 @@ impl Node {
         self.engine.as_ref()
     }
 
-    /// Stops all roles: queries after a last barrier, then the log.
+    /// Stops all roles: first what uses others, the log last.
     ///
     /// # Errors
     /// Something did not stop cleanly; the next start recovers it.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let (engine, broker) = (self.engine.take(), self.broker.take());
-        let all = async {
-            if let Some(engine) = engine {
-                engine.stop().await;
-            }
-            match broker {
-                Some(broker) => broker.stop().await,
-                None => Ok(()),
-            }
-        };
+    pub(crate) async fn stop(self) -> Result<()> {
         let late = || anyhow!("not stopped within {STOP_WITHIN:?}; the next start recovers");
-        tokio::time::timeout(STOP_WITHIN, all).await.map_err(|_| late())?
+        tokio::time::timeout(STOP_WITHIN, self.stop_roles()).await.map_err(|_| late())?
+    }
+
+    async fn stop_roles(self) -> Result<()> {
+        if let Some(server) = self.metrics {
+            server.stop().await;
+        }
+        if let Some((console, server)) = self.console {
+            console.close();
+            server.stop().await;
+        }
+        if let Some((worker, server)) = self.connect {
+            server.stop().await;
+            blocking(move || worker.close()).await?;
+        }
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
+        if let Some((search, server)) = self.search {
+            server.stop().await;
+            blocking(move || search.close()).await?;
+        }
+        if let Some(server) = self.registry {
+            server.stop().await;
+        }
+        match self.broker {
+            Some(broker) => broker.stop().await,
+            None => Ok(()),
+        }
     }
 }
 
-async fn bind(key: &str, address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "{key}: cannot listen on {address}; another address: --set {key}=127.0.0.1:0 takes any free port"
-        )
-    })
+fn console_auth(auth: &Auth) -> bd_console::Auth {
+    match auth.clone() {
+        Auth::Basic { user, password } => bd_console::Auth::Basic { user, password },
+        Auth::ApiKey(key) => bd_console::Auth::ApiKey(key),
+    }
 }
 
 /// Where clients on this machine reach a listener: a wildcard address is no address to connect to.

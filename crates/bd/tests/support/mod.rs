@@ -60,7 +60,7 @@ impl Up {
     pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
         let mut command = bd();
         command.arg("up").args(args).arg("--data").arg(data);
-        command.args(["--set", "listeners=127.0.0.1:0", "--set", "engine.listener=127.0.0.1:0"]);
+        command.arg("--free-ports");
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -76,12 +76,13 @@ impl Up {
         // The addresses stand before "ready".
         let (mut cluster, mut engine) = (String::new(), String::new());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        for _ in 0..2 {
+        while cluster.is_empty() || engine.is_empty() {
             let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "no cluster or no engine");
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["cluster", address] => cluster = (*address).into(),
                 ["engine", address] => engine = (*address).into(),
+                [_, _] => {}
                 other => panic!("{other:?}"),
             }
         }

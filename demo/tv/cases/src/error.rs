@@ -52,6 +52,14 @@ pub enum CaseError {
         /// librdkafka's reason.
         source: rdkafka::error::KafkaError,
     },
+    /// The registry refused a schema, or did not answer.
+    #[error("cannot register a schema at {url}: {reason}")]
+    Registry {
+        /// What was asked.
+        url: String,
+        /// Its answer, or why there is none.
+        reason: String,
+    },
     /// Not every record was acknowledged.
     #[error("{failed} records of {topic} were not acknowledged; the first because: {reason}")]
     NotDelivered {

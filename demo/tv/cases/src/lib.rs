@@ -3,8 +3,8 @@
 //!
 //! - [`generate`](mod@generate) writes such folders from a seed;
 //! - [`expect`](mod@expect) works out by plain loops what must come out. It shares no code with the engine, on purpose;
-//! - [`records()`] turns a folder into the records that a client writes into topics, [`load`] writes them into a cluster
-//!   of the Kafka protocol, and [`fetch`] reads the outputs back;
+//! - [`records()`] turns a folder into records, [`avro`] into what their sources write, [`load`] writes them into a cluster of the
+//!   Kafka protocol, and [`fetch`] reads the outputs back;
 //! - [`compare()`] tells what is missing and what is not expected.
 //!
 //! It runs no pipeline and knows nothing of the program under test but its topics.
@@ -23,6 +23,7 @@
 //! assert!(report.is_equal());
 //! ```
 
+pub mod avro;
 pub mod case;
 pub mod compare;
 mod error;

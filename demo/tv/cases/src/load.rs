@@ -17,7 +17,11 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 
-use crate::{CaseError, Topic, records};
+use crate::{
+    CaseError, Topic,
+    avro::{ADS_DEAD, Encoded, Encoder, Register},
+    records,
+};
 
 /// How long the cluster may take to create topics, and to acknowledge the last records.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the cluster may take to answer at all.
 const REACH: Duration = Duration::from_secs(15);
 
-/// Creates the input topics with `partitions` each. One that exists stays as it is.
+/// Creates the input topics with `partitions` each, and the one for what is no ad. One that exists stays as it is.
 ///
 /// # Errors
 /// If the cluster does not answer or refuses.
@@ -33,9 +37,11 @@ pub fn create_topics(bootstrap: &str, topics: &[Topic], partitions: usize) -> Re
     let failed = |source| CaseError::Kafka { what: format!("cannot create topics at {bootstrap}"), source };
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create().map_err(failed)?;
-    let new: Vec<_> = topics
-        .iter()
-        .map(|topic| NewTopic::new(topic.name(), partitions as i32, TopicReplication::Fixed(1)))
+    let inputs = topics.iter().map(|topic| (topic.name(), partitions as i32));
+    let dead = topics.contains(&Topic::Ads).then_some((ADS_DEAD, 1));
+    let new: Vec<_> = inputs
+        .chain(dead)
+        .map(|(name, partitions)| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
     let answers = block_on(admin.create_topics(&new, &options)).map_err(failed)?;
@@ -53,7 +59,7 @@ pub fn create_topics(bootstrap: &str, topics: &[Topic], partitions: usize) -> Re
     Ok(())
 }
 
-/// Writes the records of `topics`, one topic whole after the other, and calls `done` with each one's count of
+/// Writes the records of `topics` as their sources would, one topic whole after the other, and calls `done` with each one's count of
 /// acknowledged records. The topics exist; each has `partitions`.
 ///
 /// # Errors
@@ -61,6 +67,7 @@ pub fn create_topics(bootstrap: &str, topics: &[Topic], partitions: usize) -> Re
 pub fn load(
     folder: &Path,
     bootstrap: &str,
+    registry: impl Register,
     topics: &[Topic],
     partitions: usize,
     mut done: impl FnMut(Topic, u64),
@@ -78,11 +85,16 @@ pub fn load(
         .create_with_context(deliveries.clone())
         .map_err(failed)?;
     check_partitions(&producer, bootstrap, topics, partitions)?;
+    let mut encoder = Encoder::new(registry);
     for &topic in topics {
         'records: for record in records(folder, topic)? {
-            let record = record?;
-            let mut message = BaseRecord::<[u8], [u8]>::to(topic.name()).payload(&record.value);
-            if let Some(partition) = record.partition_hint(partitions) {
+            let encoded = encoder.encode(record?)?;
+            let (name, record) = match &encoded {
+                Encoded::Record(record) => (topic.name(), record),
+                Encoded::Dead(record) => (ADS_DEAD, record),
+            };
+            let mut message = BaseRecord::<[u8], [u8]>::to(name).payload(&record.value);
+            if let Some(partition) = record.partition_hint(partitions).filter(|_| name == topic.name()) {
                 message = message.partition(partition as i32);
             }
             if let Some(key) = &record.key {

@@ -10,7 +10,8 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use tv_cases::{
-    OUTPUTS, Options, Output, Topic, compare, expect::COUNTS_FILE, fetch::Outputs, generate, load, read_rows,
+    OUTPUTS, Options, Output, Topic, avro::Registry, compare, expect::COUNTS_FILE, fetch::Outputs, generate,
+    load, read_rows,
 };
 
 #[derive(Parser)]
@@ -86,6 +87,9 @@ struct Load {
     /// HOST:PORT of the cluster
     #[arg(long, default_value = "127.0.0.1:9092")]
     bootstrap: String,
+    /// The schema registry, for the topics that are Avro: users and ads
+    #[arg(long, default_value = "http://127.0.0.1:8081")]
+    registry: String,
     /// Partitions of the topics
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     partitions: u16,
@@ -177,7 +181,8 @@ fn run_load(options: &Load) -> Result<bool> {
     if options.create {
         load::create_topics(&options.bootstrap, &options.order, partitions)?;
     }
-    load::load(&options.case, &options.bootstrap, &options.order, partitions, |topic, count| {
+    let registry = Registry::at(&options.registry);
+    load::load(&options.case, &options.bootstrap, registry, &options.order, partitions, |topic, count| {
         println!("{topic}: {count} records");
     })?;
     Ok(true)

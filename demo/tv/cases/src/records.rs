@@ -12,7 +12,7 @@ use crate::{CaseError, case, text};
 pub enum Topic {
     /// `channels`: one record per channel, keyed by its id.
     Channels,
-    /// `tv.tv.users`, as a database's change capture names it: keyed by `{"user_id":45}`.
+    /// `tv.tv.users`, as a database's change capture names it: keyed by the user's id.
     Users,
     /// `ads`: without keys.
     Ads,

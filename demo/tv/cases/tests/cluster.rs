@@ -11,7 +11,12 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 use serde_json::json;
-use tv_cases::{CaseError, Options, Topic, fetch::Outputs, generate, load, records};
+use tv_cases::{
+    CaseError, Options, Topic,
+    avro::{ADS_DEAD, Encoded, Encoder, Register},
+    fetch::Outputs,
+    generate, load, records,
+};
 
 type Read = (Option<Vec<u8>>, Vec<u8>);
 
@@ -50,6 +55,15 @@ fn write(bootstrap: &str, topic: &str, rows: &[(&str, Option<&str>)]) {
     producer.flush(Duration::from_secs(20)).unwrap();
 }
 
+/// A registry of which every schema has the id 1.
+struct Ids;
+
+impl Register for Ids {
+    fn register(&mut self, _: &str, _: &str) -> Result<u32, CaseError> {
+        Ok(1)
+    }
+}
+
 fn load_and_check(folder: &Path, partitions: usize) {
     let cluster = MockCluster::new(1).unwrap();
     let bootstrap = cluster.bootstrap_servers();
@@ -58,16 +72,29 @@ fn load_and_check(folder: &Path, partitions: usize) {
     }
     let order = [Topic::Actions, Topic::Places, Topic::Users, Topic::Channels, Topic::Ads];
     let mut loaded = Vec::new();
-    load::load(folder, &bootstrap, &order, partitions, |topic, count| loaded.push((topic, count))).unwrap();
+    cluster.create_topic(ADS_DEAD, 1, 1).unwrap();
+    load::load(folder, &bootstrap, Ids, &order, partitions, |topic, count| loaded.push((topic, count)))
+        .unwrap();
     assert_eq!(loaded.iter().map(|(topic, _)| *topic).collect::<Vec<_>>(), order);
 
     for (topic, count) in loaded {
+        let mut encoder = Encoder::new(Ids);
         let mut expected: Vec<Vec<Read>> = vec![Vec::new(); partitions];
+        let mut dead = Vec::new();
         for record in records(folder, topic).unwrap().map(Result::unwrap) {
-            expected[record.partition(partitions)].push((record.key, record.value));
+            match encoder.encode(record).unwrap() {
+                Encoded::Record(record) => {
+                    expected[record.partition(partitions)].push((record.key, record.value))
+                }
+                Encoded::Dead(record) => dead.push((record.key, record.value)),
+            }
         }
         let total = expected.iter().map(Vec::len).sum();
-        assert_eq!(total as u64, count, "{topic}");
+        assert_eq!((total + dead.len()) as u64, count, "{topic}");
+        assert_eq!(dead.is_empty(), topic != Topic::Ads, "{topic}");
+        if !dead.is_empty() {
+            assert!(read(&bootstrap, ADS_DEAD, 1, dead.len()) == [dead], "{partitions} partitions");
+        }
         assert!(
             read(&bootstrap, topic.name(), partitions, total) == expected,
             "{topic}, {partitions} partitions"
@@ -116,7 +143,7 @@ fn a_topic_with_other_partitions_is_refused() {
     generate(&Options { actions: 20, ..Options::default() }, folder.path()).unwrap();
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("ads", 3, 1).unwrap();
-    let error =
-        load::load(folder.path(), &cluster.bootstrap_servers(), &[Topic::Ads], 1, |_, _| ()).unwrap_err();
+    let error = load::load(folder.path(), &cluster.bootstrap_servers(), Ids, &[Topic::Ads], 1, |_, _| ())
+        .unwrap_err();
     assert!(matches!(error, CaseError::Partitions { has: 3, asked: 1, .. }), "{error}");
 }

@@ -1,0 +1,95 @@
+//! The sockets of all roles that run here, bound before anything else: a port that is taken is found before anything is written.
+
+use super::addresses::{self, Addresses};
+use super::reachable;
+use crate::cli::RoleName;
+use crate::config::{ClusterRole, Config, Listener, RestRole};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+
+/// A socket for each role that runs here.
+pub(super) struct Sockets {
+    pub(super) cluster: Option<TcpListener>,
+    pub(super) registry: Option<TcpListener>,
+    pub(super) search: Option<TcpListener>,
+    pub(super) engine: Option<TcpListener>,
+    pub(super) connect: Option<TcpListener>,
+    pub(super) console: Option<TcpListener>,
+    pub(super) metrics: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Binds the sockets of the roles that are named (all, where none is) and that are not elsewhere.
+    ///
+    /// # Errors
+    /// A port that is taken; roles that have no cluster to work on; no role at all.
+    pub(super) async fn bind(config: &Config, roles: &[RoleName]) -> Result<Self> {
+        let named = |role| roles.is_empty() || roles.contains(&role);
+        let here = |role, at: &RestRole| named(role) && *at == RestRole::Embedded;
+        let embedded = config.cluster == ClusterRole::Embedded;
+        let cluster = named(RoleName::Cluster) && embedded;
+        let on_cluster = [
+            (RoleName::Registry, here(RoleName::Registry, &config.roles.registry)),
+            (RoleName::Engine, here(RoleName::Engine, &config.roles.engine)),
+            (RoleName::Connect, here(RoleName::Connect, &config.roles.connect)),
+            (RoleName::Console, named(RoleName::Console)),
+        ];
+        let search = here(RoleName::Search, &config.roles.search);
+        if let Some((role, _)) = on_cluster.iter().find(|(_, runs)| *runs && embedded && !cluster) {
+            let role = role.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+            bail!(
+                "the {role} alone needs a cluster to work on: set roles.cluster.bootstrap to its host:port \
+                 (--set roles.cluster.bootstrap=127.0.0.1:9092), or start the role cluster too"
+            );
+        }
+        let [registry, engine, connect, console] = on_cluster.map(|(_, runs)| runs);
+        if ![cluster, registry, search, engine, connect, console].contains(&true) {
+            bail!(
+                "all roles that are asked for are elsewhere (roles.*), so that no role is left to run here"
+            );
+        }
+        Ok(Self {
+            cluster: bind(cluster, "listeners", &config.listener).await?,
+            registry: bind(registry, "registry.listener", &config.registry_listener).await?,
+            search: bind(search, "search.listener", &config.search_listener).await?,
+            engine: bind(engine, "engine.listener", &config.engine.listener).await?,
+            connect: bind(connect, "connect.listener", &config.connect_listener).await?,
+            console: bind(console, "console.listener", &config.console_listener).await?,
+            metrics: bind(true, "metrics.listener", &config.metrics_listener).await?,
+        })
+    }
+
+    /// Where all roles are, those elsewhere too.
+    pub(super) fn addresses(&self, config: &Config) -> Result<Addresses> {
+        let mut addresses = addresses::elsewhere(config);
+        for (role, socket) in [
+            ("cluster", &self.cluster),
+            ("registry", &self.registry),
+            ("search", &self.search),
+            ("engine", &self.engine),
+            ("connect", &self.connect),
+            ("console", &self.console),
+            ("metrics", &self.metrics),
+        ] {
+            let Some(socket) = socket else { continue };
+            let at = reachable(socket.local_addr()?);
+            match role {
+                "cluster" => addresses.set(role, at.to_string()),
+                "metrics" => addresses.set(role, format!("http://{at}/metrics")),
+                _ => addresses.set(role, format!("http://{at}")),
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+async fn bind(wanted: bool, key: &str, at: &Listener) -> Result<Option<TcpListener>> {
+    if !wanted {
+        return Ok(None);
+    }
+    let socket = TcpListener::bind(at.to_string()).await.with_context(|| {
+        format!("{key}: cannot listen on {at}; another address: --set {key}=127.0.0.1:0 takes any free port, --free-ports for all")
+    })?;
+    Ok(Some(socket))
+}
