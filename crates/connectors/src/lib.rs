@@ -3,6 +3,7 @@
 use bd_connect::sdk::Plugin;
 use std::sync::Arc;
 
+mod avro;
 pub mod datagen;
 pub mod elasticsearch;
 pub mod files;
