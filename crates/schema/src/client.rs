@@ -70,12 +70,6 @@ impl RegistryClient {
     /// For the registry at `url`, as `schema.registry.url`: several of one cluster by comma, each with or without a path;
     /// `user:password@` before the host is basic authentication.
     pub fn new(url: &str) -> Self {
-        let config = Agent::config_builder()
-            .timeout_connect(Some(CONNECT_WAIT))
-            .timeout_global(Some(ANSWER_WAIT))
-            .http_status_as_error(false)
-            .user_agent("bd")
-            .build();
         let mut authorization = None;
         let urls = url.split(',').map(str::trim).filter(|u| !u.is_empty()).map(|url| {
             let url = url.trim_end_matches('/');
@@ -91,7 +85,7 @@ impl RegistryClient {
         });
         Self {
             urls: urls.collect(),
-            agent: config.into(),
+            agent: agent(ANSWER_WAIT),
             good: AtomicUsize::new(0),
             authorization,
             by_id: Cache::new(),
@@ -104,6 +98,13 @@ impl RegistryClient {
     #[must_use]
     pub fn with_basic_auth(mut self, user_info: &str) -> Self {
         self.authorization = Some(basic(user_info));
+        self
+    }
+
+    /// The same, waiting for an answer so long (10 s by default).
+    #[must_use]
+    pub fn with_timeout(mut self, wait: Duration) -> Self {
+        self.agent = agent(wait);
         self
     }
 
@@ -166,6 +167,18 @@ impl RegistryClient {
         }
         Ok(Err(Refusal { status, code, message }))
     }
+}
+
+fn agent(wait: Duration) -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(CONNECT_WAIT.min(wait)))
+        .timeout_global(Some(wait))
+        .http_status_as_error(false)
+        .user_agent("bd")
+        // As the JVM's client, which goes straight to the URL.
+        .proxy(None)
+        .build()
+        .into()
 }
 
 fn basic(user_info: &str) -> String {

@@ -32,6 +32,7 @@ mod temporal;
 mod types;
 mod value;
 
+pub use avro::{AvroCodec, AvroReader};
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
 pub use client::RegistryClient;

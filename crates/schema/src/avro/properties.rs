@@ -5,7 +5,9 @@ use super::tests::{Memory, decode, framed};
 use super::{AvroCodec, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
 use crate::json::properties::{config, data_type, named, schema_and_rows};
 use crate::{Codec, DataType, Field, RecordError, Role, Row, Schema, Value, arrow_to_rows, conformance};
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
+use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -112,15 +114,17 @@ proptest! {
         let registry = Arc::new(Memory::default());
         let codec = codec(&registry, &schema);
         let avro = apache_avro::Schema::parse_str(codec.declaration()).unwrap();
+        let reader = GenericDatumReader::builder(&avro).build().unwrap();
+        let writer = GenericDatumWriter::builder(&avro).build().unwrap();
         for row in &rows {
             let mut out = Vec::new();
             codec.encode_row(row, &mut out).unwrap();
-            let Avro::Record(values) = apache_avro::from_avro_datum(&avro, &mut &out[5..], None).unwrap() else {
+            let Avro::Record(values) = reader.read_value(&mut &out[5..]).unwrap() else {
                 panic!("no record")
             };
             prop_assert!(same(row, &row_of(&values, &schema.fields)), "{row:?} {values:?}");
 
-            let datum = apache_avro::to_avro_datum(&avro, record_of(row, &schema.fields)).unwrap();
+            let datum = writer.write_value_to_vec(record_of(row, &schema.fields)).unwrap();
             let read = decode(&codec, &framed(1, &datum)).unwrap();
             prop_assert!(same(row, &read), "{row:?} {read:?}");
             let (_, read) = AvroReader::new(registry.clone()).decode(&framed(1, &datum)).unwrap();

@@ -1,0 +1,102 @@
+//! How fast records in Confluent's Avro framing are decoded and encoded: `cargo run --release -p bd-schema --example avro_rate -- [RECORDS]`.
+#![allow(clippy::print_stdout, reason = "the numbers are its output")]
+
+use bd_schema::avro::{KSQL_RECORD, avro_of_schema};
+use bd_schema::{
+    AvroCodec, Codec, DataType, Encoded, Field, RegisteredSchema, RegistryError, Role, Row, Schema,
+    SchemaRegistry, Value,
+};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+const BATCH: usize = 4096;
+
+/// A registry of one schema.
+struct One(Arc<str>);
+
+impl SchemaRegistry for One {
+    fn schema_by_id(&self, _: u32) -> Result<Arc<str>, RegistryError> {
+        Ok(self.0.clone())
+    }
+
+    fn register(&self, _: &str, _: &str) -> Result<u32, RegistryError> {
+        Ok(1)
+    }
+
+    fn latest(&self, _: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
+        Ok(None)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let records: usize = std::env::args().nth(1).map_or(Ok(4_000_000), |n| n.parse())?;
+    let schema = Schema::new(vec![
+        Field::new("user", DataType::Varchar),
+        Field::new("user_id", DataType::BigInt),
+        Field::new("channel_id", DataType::BigInt),
+        Field::new("device_id", DataType::BigInt),
+        Field::new("action", DataType::Integer),
+        Field::new("action_ts", DataType::BigInt),
+    ]);
+    let declared: Arc<str> = avro_of_schema(KSQL_RECORD, &schema, &[])?.into();
+    let codec = AvroCodec::new(Arc::new(One(declared)), "actions-value", schema, Role::Value)?;
+    let names = ["nikolai", "vihaan", "vasya", "Zoë", "maximilian"];
+    let rows: Vec<Row> = (0..BATCH as i64)
+        .map(|i| {
+            vec![
+                Value::Varchar(names[i as usize % names.len()].to_owned()),
+                Value::BigInt(i * 7919 % 10_000),
+                Value::BigInt(i * 31 % 100),
+                Value::BigInt(i * 104_729 % 25_000),
+                Value::Integer(i as i32 % 3 + 1),
+                Value::BigInt(1_612_223_747 + i),
+            ]
+        })
+        .collect();
+    let mut payloads: Vec<Vec<u8>> = Vec::with_capacity(BATCH);
+    for row in &rows {
+        let mut out = Vec::new();
+        codec.encode_row(row, &mut out)?;
+        payloads.push(out);
+    }
+    let inputs: Vec<Option<&[u8]>> = payloads.iter().map(|p| Some(p.as_slice())).collect();
+    let bytes: usize = payloads.iter().map(Vec::len).sum::<usize>() / BATCH;
+    let rounds = records.div_ceil(BATCH);
+    let rate = |name: &str, started: Instant| {
+        let per_second = (rounds * BATCH) as f64 / started.elapsed().as_secs_f64();
+        println!(
+            "{name}: {:.2} M records/s, {:.0} MB/s of {bytes}-byte records",
+            per_second / 1e6,
+            per_second * bytes as f64 / 1e6
+        );
+    };
+
+    let decoded = codec.decode_arrow(&inputs);
+    if let Some(error) = decoded.errors.first() {
+        return Err(error.clone().into());
+    }
+    let started = Instant::now();
+    for _ in 0..rounds {
+        std::hint::black_box(codec.decode_arrow(std::hint::black_box(&inputs)));
+    }
+    rate("decode_arrow", started);
+
+    let started = Instant::now();
+    for _ in 0..rounds {
+        for payload in &payloads {
+            std::hint::black_box(codec.decode_row(std::hint::black_box(payload))?);
+        }
+    }
+    rate("decode_row", started);
+
+    let mut out = Encoded::default();
+    let started = Instant::now();
+    for _ in 0..rounds {
+        out.clear();
+        codec.encode_arrow(std::hint::black_box(&decoded.batch), &mut out)?;
+        std::hint::black_box(&out);
+    }
+    rate("encode_arrow", started);
+    Ok(())
+}
