@@ -9,13 +9,17 @@ PEERS ?= ../shared/peers
 BD := $(CARGO_TARGET_DIR)/release/bd
 CASES := $(CARGO_TARGET_DIR)/release/tv-cases
 
-.PHONY: help setup build test lint test-peers demo replay bench clean
+WORLD := $(CARGO_TARGET_DIR)/release/tv-world
+UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' -not -path 'ui/shots/*')
+
+.PHONY: help setup ui build test lint test-peers demo replay bench shots clean
 
 help:
-	@echo "make demo        the digital-TV case, from a folder of recorded events to tables of results"
+	@echo "make demo        the digital-TV demo, live: databases and devices -> topics -> SQL -> search -> dashboard"
+	@echo "make demo REPLAY=DIR [DATA=DIR]   the same with a folder of recorded events"
 	@echo "make test        all tests (installs what they need first)"
 	@echo "make build       the release build: $(BD)"
-	@echo "make replay CASE=DIR [DATA=DIR]   run another folder of events and compare with its expected rows"
+	@echo "make replay CASE=DIR [DATA=DIR]   load a folder of events, process it, compare with its expected rows"
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
 	@echo "make bench       benchmarks, beside Apache Kafka and Spark where PEERS has them"
@@ -23,10 +27,22 @@ help:
 setup:
 	@scripts/setup.sh
 
+# What the console shows; it becomes a part of the binary.
+ui: ui/dist/index.html
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	cd ui && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui && npm run --silent build
+	@touch $@
+
 build: setup
-	cargo build --release -p bd -p tv-cases
+	@$(MAKE) --no-print-directory ui
+	cargo build --release -p bd -p tv-cases -p tv-world
 
 test: setup
+	@$(MAKE) --no-print-directory ui
+	cd ui && npm test --silent
 	BD_TEST_BINARIES_BUILT=1 cargo test --workspace --no-fail-fast
 
 lint:
@@ -37,7 +53,7 @@ test-peers: setup
 	@tests/peers/run.sh "$(PEERS)"
 
 demo: build
-	@demo/tv/demo.sh "$(BD)" "$(CASES)" "$(DATA)"
+	@exec demo/tv/demo.sh "$(WORLD)" "$(BD)" "$(DATA)" "$(REPLAY)"
 
 replay: build
 	@demo/tv/replay.sh "$(BD)" "$(CASES)" "$(CASE)" "$(DATA)"

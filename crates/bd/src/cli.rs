@@ -33,8 +33,8 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Up {
-    /// The pipeline file
-    pub(crate) file: Option<PathBuf>,
+    /// The pipeline file; a further one adds to it, and wins where both say something
+    pub(crate) files: Vec<PathBuf>,
     /// Run only these roles here
     #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
     pub(crate) roles: Vec<RoleName>,
@@ -44,8 +44,9 @@ pub(crate) struct Up {
 
 #[derive(Args)]
 pub(crate) struct Run {
-    /// The pipeline file
-    pub(crate) file: PathBuf,
+    /// The pipeline file; a further one adds to it, and wins where both say something
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// Read all topics to their ends, let every query finish, print what was counted, and exit
     #[arg(long)]
     pub(crate) drain: bool,

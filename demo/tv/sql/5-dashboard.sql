@@ -1,8 +1,8 @@
--- What the dashboard shows.
+-- What the dashboard shows. AS_VALUE writes a key into the row as well, for those who see only that: the search.
 
 CREATE TABLE minutes_watched AS
 SELECT
-  program, channel, age_band, gender,
+  AS_VALUE(program), AS_VALUE(channel), AS_VALUE(age_band), AS_VALUE(gender),
   COUNT(*) AS views,
   SUM(seconds) / 60.0 AS minutes
 FROM (
@@ -27,16 +27,29 @@ GROUP BY device_id
 EMIT CHANGES;
 
 CREATE TABLE current_viewers AS
-SELECT channel_id, COUNT(*) AS viewers
+SELECT AS_VALUE(channel_id), SUM(CASE WHEN action IN (1, 3) THEN 1 ELSE 0 END) AS viewers
 FROM devices_now
-WHERE action IN (1, 3)
 GROUP BY channel_id
+EMIT CHANGES;
+
+-- Where the devices that are on are: the latest place of each.
+CREATE TABLE device_places AS
+SELECT
+  p.id, AS_VALUE(p.id) AS device_id,
+  MAX_BY(p.coord->lon, p.dt) AS lon,
+  MAX_BY(p.coord->lat, p.dt) AS lat,
+  MAX_BY(p.name, p.dt) AS name,
+  MAX_BY(d.channel_id, p.dt) AS channel_id
+FROM device_locations p
+JOIN devices_now d ON p.id = d.device_id
+GROUP BY p.id
+HAVING MAX_BY(d.action, p.dt) IN (1, 3)
 EMIT CHANGES;
 
 -- Reach: how many people saw an ad; frequency: how often each of them did.
 CREATE TABLE ad_reach AS
 SELECT
-  ad_id,
+  AS_VALUE(ad_id),
   COUNT_DISTINCT(user_id) AS reach,
   COUNT(*) AS views,
   COUNT(*) / CAST(COUNT_DISTINCT(user_id) AS DOUBLE) AS frequency

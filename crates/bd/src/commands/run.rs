@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 pub(super) fn run(args: &Run) -> Result<ExitCode> {
     let drain = args.drain;
-    up::serve(Some(&args.file), &args.roles, &args.settings, async |node: &Node, signals: &mut Signals| {
+    up::serve(&args.files, &args.roles, &args.settings, async |node: &Node, signals: &mut Signals| {
         if !drain {
             signals.next().await;
             return Ok(ExitCode::SUCCESS);

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::roles::{Node, Signals};
 use anyhow::{Context, Result};
 use std::future::Future;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(args: &Up) -> Result<ExitCode> {
-    serve(args.file.as_deref(), &args.roles, &args.settings, async |_, signals| {
+    serve(&args.files, &args.roles, &args.settings, async |_, signals| {
         signals.next().await;
         Ok(ExitCode::SUCCESS)
     })
@@ -21,13 +21,13 @@ pub(super) fn run(args: &Up) -> Result<ExitCode> {
 
 /// Starts a node, says so, does `work` with it, and stops it.
 pub(super) fn serve(
-    file: Option<&Path>,
+    files: &[PathBuf],
     roles: &[RoleName],
     settings: &SettingsArgs,
     work: impl AsyncFnOnce(&Node, &mut Signals) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
     let begin = Instant::now();
-    let config = Config::load(file, settings.data.as_deref(), &settings.set, settings.free_ports)?;
+    let config = Config::load(files, settings.data.as_deref(), &settings.set, settings.free_ports)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new()?;

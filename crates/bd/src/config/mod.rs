@@ -175,18 +175,18 @@ pub(crate) struct RestRoles {
 }
 
 impl Config {
-    /// From a file (if any), the environment, `--data` and `--set`. With `free_ports`, listeners that are not set take any port.
+    /// From files (a later one wins), the environment, `--data` and `--set`. With `free_ports`, listeners that are not set take any port.
     ///
     /// # Errors
     /// An unknown key, with the nearest known one; a value that does not fit; each with where it was set.
     pub(crate) fn load(
-        file: Option<&Path>,
+        files: &[PathBuf],
         data: Option<&Path>,
         set: &[String],
         free_ports: bool,
     ) -> Result<Self> {
         let mut settings = Settings::default();
-        if let Some(file) = file {
+        for file in files {
             settings.read_file(file)?;
         }
         settings.read_environment(

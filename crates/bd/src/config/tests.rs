@@ -123,6 +123,22 @@ fn set_wins_over_environment_wins_over_file() {
 }
 
 #[test]
+fn a_further_file_adds_to_the_first_and_wins() {
+    let mut settings = Settings::default();
+    let first =
+        "sql: [a.sql]\nconnectors: {a: {connector.class: A, x: 1}, b: {connector.class: B}}\ndata: one";
+    settings.read_yaml(first, Origin::File("p/one.yaml".into())).unwrap();
+    let second = "connectors: {a: {connector.class: C}, c: {connector.class: C}}\ndata: two";
+    settings.read_yaml(second, Origin::File("p/two.yaml".into())).unwrap();
+    let config = Config::from_settings(&settings).unwrap();
+    assert_eq!((config.data, config.sql), ("two".into(), vec!["p/a.sql".into()]));
+    let classes: Vec<_> =
+        config.connectors.iter().map(|c| (c.name.as_str(), c.config["connector.class"].as_str())).collect();
+    assert_eq!(classes, [("a", "C"), ("b", "B"), ("c", "C")]);
+    assert_eq!(config.connectors[0].config.len(), 1);
+}
+
+#[test]
 fn set_reaches_every_key_and_single_entries_of_mappings() {
     let mut settings = Settings::default();
     for assignment in [
