@@ -1,0 +1,215 @@
+//! A column's definition.
+
+use super::cursor::Cursor;
+use super::lexer::Token;
+use super::{Column, ColumnSpec, Place, SyntaxError};
+
+/// Reads `name type attributes [FIRST | AFTER column]` to the end of the tokens.
+pub(super) fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec, SyntaxError> {
+    let name = c.name()?;
+    let mut column = data_type(c, name)?;
+    let mut primary_key = false;
+    let mut place = Place::Default;
+    while !c.is_end() {
+        if charset(c, &mut column)? || skip_attribute(c) {
+            continue;
+        }
+        if c.accept(&["NOT", "NULL"]) {
+            column.nullable = false;
+        } else if c.accept(&["NULL"]) {
+            column.nullable = true;
+        } else if c.accept_any(&["UNSIGNED", "ZEROFILL"]) {
+            column.unsigned = true;
+        } else if c.accept(&["UNIQUE"]) {
+            c.accept(&["KEY"]);
+        } else if c.accept(&["PRIMARY", "KEY"]) || c.accept_any(&["KEY", "PRIMARY"]) {
+            primary_key = true;
+            column.nullable = false;
+        } else if c.accept(&["AS"]) {
+            c.skip_group();
+            column.virtual_generated = true;
+        } else if c.accept_any(&["STORED", "PERSISTENT"]) {
+            column.virtual_generated = false;
+        } else if c.accept(&["COMPRESSED"]) {
+            column.compressed = true;
+        } else if c.accept(&["FIRST"]) {
+            place = Place::First;
+        } else if c.accept(&["AFTER"]) {
+            place = Place::After(c.name()?);
+        } else {
+            c.next();
+        }
+    }
+    Ok(ColumnSpec { column, primary_key, place })
+}
+
+/// `CHARACTER SET x`, `COLLATE x` and their short forms.
+fn charset(c: &mut Cursor<'_>, column: &mut Column) -> Result<bool, SyntaxError> {
+    if c.accept(&["CHARACTER", "SET"]) || c.accept(&["CHAR", "SET"]) || c.accept(&["CHARSET"]) {
+        column.charset = Some(charset_name(c)?);
+    } else if c.accept(&["COLLATE"]) {
+        let collation = charset_name(c)?;
+        if column.charset.is_none() {
+            column.charset = charset_of_collation(&collation);
+        }
+    } else if c.accept(&["ASCII"]) {
+        column.charset = Some("latin1".to_owned());
+    } else if c.accept(&["UNICODE"]) {
+        column.charset = Some("ucs2".to_owned());
+    } else if c.accept(&["BYTE"]) {
+        column.charset = Some("binary".to_owned());
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The name of a character set or collation, in lower case.
+pub(super) fn charset_name(c: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+    match c.next() {
+        Some(Token::Word(n) | Token::Name(n) | Token::Double(n) | Token::Text(n)) => {
+            Ok(n.to_ascii_lowercase())
+        }
+        _ => Err(c.error("a character set")),
+    }
+}
+
+/// `utf8mb4_general_ci` is of `utf8mb4`; MariaDB's `uca1400_ai_ci` is of any.
+pub(super) fn charset_of_collation(collation: &str) -> Option<String> {
+    let charset = collation.split('_').next().unwrap_or_default();
+    (charset != "uca1400" && charset != "default").then(|| charset.to_owned())
+}
+
+/// Goes past an attribute that says nothing of the column's type, so that its words are not taken for others.
+fn skip_attribute(c: &mut Cursor<'_>) -> bool {
+    if c.accept(&["DEFAULT"]) {
+        skip_default(c);
+    } else if c.accept(&["ON", "UPDATE"]) || c.accept(&["ON", "DELETE"]) {
+        if !c.accept(&["SET", "NULL"]) && !c.accept(&["SET", "DEFAULT"]) && !c.accept(&["NO", "ACTION"]) {
+            c.next();
+            c.skip_group();
+        }
+    } else if c.accept(&["COMMENT"])
+        || c.accept_any(&["COLUMN_FORMAT", "STORAGE", "SRID", "CONSTRAINT", "MATCH"])
+    {
+        c.next();
+    } else if c.accept(&["CHECK"]) {
+        c.skip_group();
+    } else if c.accept(&["REFERENCES"]) {
+        let _ = c.table_name();
+        c.skip_group();
+    } else if c.accept(&["GENERATED", "ALWAYS", "AS", "ROW"]) {
+        c.next();
+    } else {
+        return c.accept(&["GENERATED", "ALWAYS"]);
+    }
+    true
+}
+
+fn skip_default(c: &mut Cursor<'_>) {
+    if c.peek() == Some(&Token::Sign('(')) {
+        c.skip_group();
+        return;
+    }
+    if !c.accept_sign('-') {
+        c.accept_sign('+');
+    }
+    let value = c.next();
+    // A number such as 1.5, and a function's brackets.
+    if matches!(value, Some(Token::Sign('.'))) || c.accept_sign('.') {
+        c.next();
+    }
+    c.skip_group();
+    // An introducer (_utf8mb4'x'), x'00', b'1', DATE '...'.
+    if matches!(value, Some(Token::Word(_))) && matches!(c.peek(), Some(Token::Text(_))) {
+        c.next();
+    }
+}
+
+fn data_type(c: &mut Cursor<'_>, name: String) -> Result<Column, SyntaxError> {
+    let mut column = Column {
+        name,
+        type_name: String::new(),
+        args: Vec::new(),
+        values: Vec::new(),
+        unsigned: false,
+        charset: None,
+        nullable: true,
+        virtual_generated: false,
+        compressed: false,
+    };
+    let Some(Token::Word(word)) = c.peek() else { return Err(c.error("a data type")) };
+    let mut word = word.to_ascii_lowercase();
+    c.next();
+    if matches!(word.as_str(), "national" | "nchar" | "nvarchar") {
+        column.charset = Some("utf8".to_owned());
+        if word == "national" {
+            word = c.word_at(0).unwrap_or_default().to_ascii_lowercase();
+            c.next();
+        }
+    }
+    column.type_name = synonym(c, &word).to_owned();
+    match word.as_str() {
+        "bool" | "boolean" => column.args = vec![1],
+        "serial" => (column.unsigned, column.nullable) = (true, false),
+        _ => arguments(c, &mut column)?,
+    }
+    if word == "float" && column.args.len() == 1 && column.args.first().is_some_and(|&p| p > 24) {
+        column.type_name = "double".to_owned();
+    }
+    Ok(column)
+}
+
+fn arguments(c: &mut Cursor<'_>, column: &mut Column) -> Result<(), SyntaxError> {
+    if c.peek() != Some(&Token::Sign('(')) {
+        return Ok(());
+    }
+    for mut part in c.group()?.split() {
+        match part.next() {
+            Some(Token::Text(value) | Token::Double(value)) => column.values.push(value.clone()),
+            Some(Token::Word(number)) => {
+                column.args.push(number.parse().map_err(|_| part.error("a number"))?);
+            }
+            _ => return Err(part.error("a number or text")),
+        }
+    }
+    // Trailing spaces of members are not kept by the server.
+    column.values.iter_mut().for_each(|v| v.truncate(v.trim_end_matches(' ').len()));
+    Ok(())
+}
+
+/// The one name of a type that has several.
+fn synonym<'a>(c: &mut Cursor<'_>, word: &'a str) -> &'a str {
+    match word {
+        "bool" | "boolean" | "int1" => "tinyint",
+        "int2" => "smallint",
+        "int3" | "middleint" => "mediumint",
+        "integer" | "int4" => "int",
+        "int8" | "serial" => "bigint",
+        "float4" => "float",
+        "float8" | "real" => "double",
+        "double" => {
+            c.accept(&["PRECISION"]);
+            "double"
+        }
+        "dec" | "numeric" | "fixed" | "number" => "decimal",
+        "char" | "character" | "nchar" => {
+            if c.accept(&["VARYING"]) || c.accept(&["VARCHAR"]) {
+                "varchar"
+            } else {
+                "char"
+            }
+        }
+        "varcharacter" | "nvarchar" | "varchar2" => "varchar",
+        "long" => {
+            if c.accept(&["VARBINARY"]) {
+                return "mediumblob";
+            }
+            if !c.accept_any(&["VARCHAR", "VARCHARACTER"]) && c.accept_any(&["CHAR", "CHARACTER"]) {
+                c.accept(&["VARYING"]);
+            }
+            "mediumtext"
+        }
+        other => other,
+    }
+}
