@@ -3,6 +3,7 @@
 //! Statements that change something are records of the internal topic [`COMMANDS`]; at its start an engine applies them in order and
 //! starts the queries. One engine at a time writes a command topic.
 
+use super::input::check_formats;
 use super::insert::insert;
 use super::janitor;
 use super::plans::sources_of;
@@ -241,6 +242,7 @@ impl Engine {
                 Ok(Outcome::Done { message: format!("{} is there already", def.name), query: None })
             }
             Statement::CreateSource { def, partitions, .. } => {
+                check_formats(&def, &self.shared.config.codecs)?;
                 self.create_topic(&def, partitions, 1)?;
                 let message = format!("{} created", kind_name(&def));
                 inner.record(Command::Statement { text, query: None })?;
@@ -249,6 +251,7 @@ impl Engine {
             Statement::CreateAs { def, plan, partitions, .. } => {
                 let of_source = self.source_partitions(&plan)?;
                 // Fails before anything is there.
+                check_formats(&def, &self.shared.config.codecs)?;
                 super::chain::Chain::new(&plan)?;
                 if let Some(other) = inner.queries.values().find(|q| q.sink.topic == def.topic) {
                     return Err(EngineError::Statement(format!(

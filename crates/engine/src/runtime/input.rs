@@ -346,6 +346,17 @@ pub fn value_codec(
         .map_err(|e| EngineError::Statement(e.to_string()))
 }
 
+/// Refuses a source whose formats cannot hold its columns, or are not there.
+///
+/// # Errors
+/// What is missing.
+pub fn check_formats(source: &SourceDef, codecs: &Codecs) -> Result<(), EngineError> {
+    if !source.key_columns().is_empty() {
+        key_codec(source, codecs)?;
+    }
+    value_codec(source, &source.value_schema(), codecs).map(drop)
+}
+
 /// # Errors
 /// [`EngineError::Later`] if what is needed to read a record is away: it must not be taken for a bad one.
 fn all_could_be_read(decoded: &Decoded) -> Result<(), EngineError> {
