@@ -7,9 +7,13 @@
 //! Connectors depend on [`sdk`] only. [`Worker`] keeps its state in three topics of Kafka Connect's own formats and runs each task
 //! on a thread of its own; [`router`] is its REST interface.
 
+mod convert;
 mod error;
 mod rest;
 pub mod sdk;
+mod store;
+mod task;
+mod transform;
 mod worker;
 
 pub use error::ConnectError;

@@ -1,26 +1,60 @@
 //! The worker: connectors, their tasks and their states.
+//!
+//! ```text
+//!  REST ─▶ operations (one at a time) ─▶ topic of configurations
+//!                   └─▶ Running: a connector and its tasks' threads ─▶ topic of states
+//! ```
 
+mod common;
 mod config;
+mod info;
+mod janitor;
+mod metrics;
+mod offsets;
+mod operations;
+mod plugins;
+mod running;
+mod secrets;
+mod validate;
+
+pub use config::WorkerConfig;
 
 use crate::ConnectError;
 use crate::sdk::Plugin;
+use crate::store::{ConfigStore, OffsetStore, StatusStore, Stored};
 use bd_cluster::Cluster;
 use bd_schema::SchemaRegistry;
-pub use config::WorkerConfig;
+use janitor::Janitor;
+use parking_lot::Mutex;
+use plugins::Plugins;
+use running::Running;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// A Connect worker: runs the connectors whose configurations stand in its topic. Clones are the same worker.
+/// [`Worker::close`] does not wait longer.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// A Connect worker: runs the connectors whose configurations stand in its topic. Clones are the same worker. All calls block; they
+/// may come from any thread.
 #[derive(Clone)]
 pub struct Worker {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    _cluster: Arc<dyn Cluster>,
-    _plugins: Vec<Arc<dyn Plugin>>,
-    _registry: Option<Arc<dyn SchemaRegistry>>,
-    config: WorkerConfig,
+    cluster: Arc<dyn Cluster>,
+    plugins: Plugins,
+    registry: Option<Arc<dyn SchemaRegistry>>,
+    config: Arc<WorkerConfig>,
+    configs: ConfigStore,
+    offsets: Arc<OffsetStore>,
+    statuses: Arc<StatusStore>,
+    /// Held by who changes anything; says whether the worker is closed.
+    operating: Mutex<bool>,
+    /// The connectors that are there, also those that are stopped or failed.
+    running: Mutex<BTreeMap<String, Running>>,
+    janitor: Janitor,
 }
 
 impl Worker {
@@ -28,33 +62,62 @@ impl Worker {
     /// Blocks: call it from a thread.
     ///
     /// # Errors
-    /// The cluster's.
+    /// The cluster's. A connector that cannot be started is no error: its status says why.
     pub fn open(
         cluster: Arc<dyn Cluster>,
         plugins: Vec<Arc<dyn Plugin>>,
         registry: Option<Arc<dyn SchemaRegistry>>,
         config: WorkerConfig,
     ) -> Result<Self, ConnectError> {
-        Ok(Self {
-            inner: Arc::new(Inner { _cluster: cluster, _plugins: plugins, _registry: registry, config }),
-        })
+        let configs = ConfigStore::open(&cluster, &config)?;
+        let offsets = Arc::new(OffsetStore::open(&cluster, &config)?);
+        let statuses = Arc::new(StatusStore::open(&cluster, &config)?);
+        let janitor = Janitor::start(&offsets)?;
+        let worker = Self {
+            inner: Arc::new(Inner {
+                cluster,
+                plugins: Plugins::new(plugins),
+                registry,
+                config: Arc::new(config),
+                configs,
+                offsets,
+                statuses,
+                operating: Mutex::new(false),
+                running: Mutex::new(BTreeMap::new()),
+                janitor,
+            }),
+        };
+        let stored: BTreeMap<String, Stored> = worker.inner.configs.all();
+        for (name, stored) in &stored {
+            worker.inner.start(name, stored);
+        }
+        Ok(worker)
     }
 
-    /// Creates the connector or gives it that configuration; one that has it already runs on untouched.
+    /// Creates the connector or gives it that configuration; one that has it already runs on untouched. The key `name` may be left
+    /// out.
     ///
     /// # Errors
     /// [`ConnectError::BadRequest`] with all that is wrong with the configuration; the cluster's.
-    pub fn ensure(&self, _name: &str, _config: BTreeMap<String, String>) -> Result<(), ConnectError> {
-        Ok(())
+    pub fn ensure(&self, name: &str, config: BTreeMap<String, String>) -> Result<(), ConnectError> {
+        self.put_config(name, config, None, false).map(|_| ())
     }
 
-    /// The worker's and its tasks' counters as Prometheus text; names begin with `bd_connect_`.
-    pub fn metrics(&self) -> String {
-        String::new()
-    }
-
-    /// Stops all tasks: at most about [`WorkerConfig::shutdown_timeout`], and 2 s. Calls after it fail.
+    /// Stops all tasks, waiting 2 s at most; a task that does not return in time is left behind and fenced by the next start.
+    /// Changes after it are refused.
     pub fn close(&self) {
-        let _ = &self.inner.config;
+        let inner = &self.inner;
+        // An operation that is under way may wait for a task; it does not keep the others from being stopped.
+        if let Some(mut closed) = inner.operating.try_lock_for(CLOSE / 4) {
+            *closed = true;
+        }
+        inner.janitor.stop();
+        let mut running = std::mem::take(&mut *inner.running.lock());
+        running.values().for_each(Running::ask_to_stop);
+        let until = Instant::now() + CLOSE.min(inner.config.shutdown_timeout);
+        for running in running.values_mut() {
+            running.join(until);
+        }
+        inner.statuses.flush(Duration::from_millis(500));
     }
 }
