@@ -275,7 +275,7 @@ fn keys_of_sinks_follow_partition_by_group_by_or_the_source() {
         ),
         (
             "CREATE TABLE s AS SELECT user_id, name FROM users",
-            "Table s key JSON: user_id Key BIGINT, name Value VARCHAR",
+            "Table s key AVRO: user_id Key BIGINT, name Value VARCHAR",
         ),
         (
             "CREATE TABLE s AS SELECT v, COUNT(*) AS n FROM keyed WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY v",
