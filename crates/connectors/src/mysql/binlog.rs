@@ -120,7 +120,7 @@ struct Group {
 
 /// A table's layout, and how it is captured.
 struct Mapped {
-    map: TableMap,
+    map: Arc<TableMap>,
     captured: Option<Arc<Captured>>,
 }
 
@@ -136,6 +136,8 @@ struct Reading {
     /// Where the stream stands.
     file: Arc<str>,
     pos: u64,
+    /// The format description was read: checksums are known.
+    described: bool,
     group: Option<Group>,
     /// What of the first transaction was given before: row events, rows of the next one.
     skip: (u64, u64),
@@ -169,6 +171,7 @@ impl Reading {
             told_place: (file.clone(), pos),
             file,
             pos,
+            described: false,
             group: None,
             skip,
             maps: HashMap::new(),
@@ -191,6 +194,11 @@ impl Reading {
         }
         match event.kind {
             kind::ROTATE => self.rotate(event),
+            kind::FORMAT_DESCRIPTION => {
+                self.described = true;
+                self.settle(event);
+                Ok(())
+            }
             kind::QUERY => self.query(event).await,
             kind::XID => self.end_group(event).await,
             kind::XA_PREPARE => self.end_group(event).await,
@@ -244,11 +252,13 @@ impl Reading {
     }
 
     fn rotate(&mut self, event: &Event<'_>) -> Result<(), TaskError> {
+        if event.artificial && !self.described {
+            // The stream begins with the name that was asked for, and its checksum cannot be told from it yet.
+            return Ok(());
+        }
         let mut b = Bytes::new(event.data);
-        let read = b.le(8).and_then(|pos| Ok((pos, b.take(event.data.len().saturating_sub(8))?)));
-        let (pos, file) = read.map_err(|e| self.broken("A rotate event", &e))?;
-        // The stream begins with one that names the file it reads.
-        self.file = String::from_utf8_lossy(file).into();
+        let pos = b.le(8).map_err(|e| self.broken("A rotate event", &e))?;
+        self.file = file_name(b.rest()).into();
         self.pos = pos;
         self.maps.clear();
         if self.group.is_none() {
@@ -287,6 +297,7 @@ impl Reading {
                 return Ok(());
             }
             "COMMIT" => return self.end_group(event).await,
+            "XA" if ends_xa(&query.text) => return self.end_group(event).await,
             "ROLLBACK" if !query.text.to_ascii_uppercase().contains(" TO ") => {
                 return self.end_group(event).await;
             }
@@ -357,7 +368,7 @@ impl Reading {
         let (database, table) = TableMap::name(event.data).map_err(|e| self.broken("A table map", &e))?;
         if !self.settings.filter.table(&database, &table) {
             let map = TableMap::other(event.data).map_err(|e| self.broken("A table map", &e))?;
-            self.maps.insert(map.id, Mapped { map, captured: None });
+            self.maps.insert(map.id, Mapped { map: Arc::new(map), captured: None });
             return Ok(());
         }
         let map = TableMap::read(event.data)
@@ -370,7 +381,7 @@ impl Reading {
                 self.file, self.pos
             ))
         })?;
-        self.maps.insert(map.id, Mapped { map, captured: Some(captured) });
+        self.maps.insert(map.id, Mapped { map: Arc::new(map), captured: Some(captured) });
         Ok(())
     }
 
@@ -491,9 +502,50 @@ fn mapped_unknown(maps: &HashMap<u64, Mapped>, table: u64) -> bool {
     table != DUMMY && !maps.contains_key(&table)
 }
 
-/// Events carry 32 bits of their end; a file may be longer.
+/// `XA COMMIT` and `XA ROLLBACK` stand alone, after the transaction that `XA PREPARE` ended.
+fn ends_xa(text: &str) -> bool {
+    let second = text.split_whitespace().nth(1).unwrap_or_default();
+    second.eq_ignore_ascii_case("COMMIT") || second.eq_ignore_ascii_case("ROLLBACK")
+}
+
+/// A file's name ends with a dot and digits; bytes after them are a checksum of a server that changed its mind about checksums.
+fn file_name(bytes: &[u8]) -> String {
+    let numbered = |name: &[u8]| {
+        let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        digits > 0 && name.iter().rev().nth(digits) == Some(&b'.')
+    };
+    let without = bytes.len().checked_sub(4).and_then(|end| bytes.get(..end));
+    let name = without.filter(|short| !numbered(bytes) && numbered(short)).unwrap_or(bytes);
+    String::from_utf8_lossy(name).into_owned()
+}
+
+/// Events carry 32 bits of their end; a file may be longer. An end before the last one is of an event made for the stream.
 fn widen(before: u64, end: u32) -> u64 {
     let high = before & !0xffff_ffff;
     let pos = high | u64::from(end);
-    if pos < before { pos + (1 << 32) } else { pos }
+    if pos >= before {
+        pos
+    } else if before - pos > 1 << 31 {
+        pos + (1 << 32)
+    } else {
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_told_from_checksums() {
+        assert_eq!(file_name(b"binlog.000012"), "binlog.000012");
+        assert_eq!(file_name(b"binlog.000012\xa1\x00/|"), "binlog.000012");
+    }
+
+    #[test]
+    fn positions_go_on_beyond_four_gigabytes() {
+        assert_eq!(widen(0xffff_fff0, 0x10), 0x1_0000_0010);
+        assert_eq!(widen(0x1_0000_0010, 0x20), 0x1_0000_0020);
+        assert_eq!(widen(4711, 256), 4711);
+    }
 }

@@ -6,6 +6,7 @@ use super::image::Bytes;
 pub(super) mod kind {
     pub(crate) const QUERY: u8 = 2;
     pub(crate) const ROTATE: u8 = 4;
+    pub(crate) const FORMAT_DESCRIPTION: u8 = 15;
     pub(crate) const XID: u8 = 16;
     pub(crate) const TABLE_MAP: u8 = 19;
     pub(crate) const WRITE_V1: u8 = 23;

@@ -1,8 +1,9 @@
 //! Stops at any place, and goes on from there.
 
 use crate::server::Server;
-use crate::world::World;
-use serde_json::json;
+use crate::world::{Record, World};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 /// Two tables, rows events of several rows, updates of keys, statements that touch what is not captured.
 const CHANGES: &str = "BEGIN;
@@ -36,6 +37,16 @@ CREATE TABLE unseen (id INT PRIMARY KEY)",
     (server, world)
 }
 
+/// The records of each topic in their order: a poll groups them by topic.
+fn by_topic(records: &[Record]) -> BTreeMap<String, Vec<(String, Json)>> {
+    let mut topics: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for record in records {
+        let line = (record.line(), record.value["source"].clone());
+        topics.entry(record.topic.clone()).or_default().push(line);
+    }
+    topics
+}
+
 #[test]
 fn after_a_stop_at_any_row_every_change_is_given_once() {
     let (server, mut world) = prepared();
@@ -57,9 +68,7 @@ fn after_a_stop_at_any_row_every_change_is_given_once() {
         assert!(world.records.len() <= 3);
         given.append(&mut world.records);
     }
-    for (given, wanted) in given.iter().zip(&all) {
-        assert_eq!((given.line(), &given.value["source"]), (wanted.line(), &wanted.value["source"]));
-    }
+    assert_eq!(by_topic(&given), by_topic(&all));
 
     // And with stops after a few.
     for step in 2..5 {
@@ -76,8 +85,7 @@ fn after_a_stop_at_any_row_every_change_is_given_once() {
             }
             given.append(&mut world.records);
         }
-        let lines = |records: &[crate::world::Record]| records.iter().map(|r| r.line()).collect::<Vec<_>>();
-        assert_eq!(lines(&given), lines(&all));
+        assert_eq!(by_topic(&given), by_topic(&all));
     }
 }
 

@@ -22,19 +22,17 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     dir: TempDir,
-    pub port: u16,
+    pub(crate) port: u16,
     child: Option<Child>,
     extra: Vec<String>,
     runtime: tokio::runtime::Runtime,
 }
 
-fn user() -> &'static str {
-    match fs::metadata("/proc/self").unwrap().uid() {
-        0 => "--user=root",
-        _ => "--skip-symbolic-links",
-    }
+/// Root must say that it means it.
+fn user() -> Option<&'static str> {
+    (fs::metadata("/proc/self").unwrap().uid() == 0).then_some("--user=root")
 }
 
 fn missing(what: &str, error: &std::io::Error) -> ! {
@@ -57,7 +55,8 @@ fn template() -> &'static Path {
             tempfile::Builder::new().prefix("mariadb-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let data = made.path().join("data");
         let output = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal", user()])
+            .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
+            .args(user())
             .arg(format!("--datadir={}", data.display()))
             .args(SETTINGS)
             .output()
@@ -90,12 +89,12 @@ fn free_port() -> u16 {
 
 impl Server {
     /// Starts one that writes a row binlog.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// The same with more options.
-    pub fn start_with(extra: &[&str]) -> Self {
+    pub(crate) fn start_with(extra: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("bd-m-").tempdir_in("/tmp").unwrap();
         copy(template(), &dir.path().join("db"));
         let init = "CREATE USER IF NOT EXISTS bd@'%' IDENTIFIED BY 'bd';
@@ -111,13 +110,15 @@ impl Server {
     }
 
     /// Starts the process again, on the same port and data.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let path = self.dir.path();
         let child = Command::new("mariadbd")
-            .args(["--no-defaults", user()])
+            .arg("--no-defaults")
+            .args(user())
             .arg(format!("--datadir={}", path.join("db").display()))
             .arg(format!("--socket={}", path.join("s").display()))
             .arg(format!("--pid-file={}", path.join("pid").display()))
+            .arg(format!("--tmpdir={}", path.display()))
             .arg(format!("--port={}", self.port))
             .arg(format!("--init-file={}", path.join("init.sql").display()))
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--server-id=1", "--log-bin=binlog"])
@@ -136,13 +137,12 @@ impl Server {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "mariadbd ended: {}", log());
             assert!(Instant::now() < deadline, "mariadbd does not answer: {}", log());
-            std::thread::yield_now();
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
 
     /// Ends the process at once.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -150,7 +150,7 @@ impl Server {
     }
 
     /// Lets the process end in order.
-    pub fn shutdown(&mut self) {
+    pub(crate) fn shutdown(&mut self) {
         let _ = self.runtime.block_on(async { Conn::new(self.opts()).await?.query_drop("SHUTDOWN").await });
         if let Some(mut child) = self.child.take() {
             child.wait().unwrap();
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// Runs statements, separated by semicolons at the end of lines, on one connection with `tv` as its database.
-    pub fn sql(&self, statements: &str) {
+    pub(crate) fn sql(&self, statements: &str) {
         self.runtime.block_on(async {
             let mut conn = Conn::new(self.opts()).await.unwrap();
             conn.query_drop("USE tv").await.unwrap();
@@ -182,7 +182,7 @@ impl Server {
     }
 
     /// The first value of a query.
-    pub fn value(&self, query: &str) -> String {
+    pub(crate) fn value(&self, query: &str) -> String {
         self.runtime.block_on(async {
             let mut conn = Conn::new(self.opts()).await.unwrap();
             let row: mysql_async::Row = conn.query_first(query).await.unwrap().unwrap();
@@ -193,8 +193,22 @@ impl Server {
         })
     }
 
+    /// Ends what the server still sends to clients of its binlog.
+    pub(crate) fn end_dumps(&self) {
+        self.runtime.block_on(async {
+            let mut conn = Conn::new(self.opts()).await.unwrap();
+            let query = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+            let ids: Vec<u64> = conn.query(query).await.unwrap();
+            for id in ids {
+                // It may have ended by itself.
+                let _ = conn.query_drop(format!("KILL {id}")).await;
+            }
+            conn.disconnect().await.unwrap();
+        });
+    }
+
     /// Writes from another thread until the answer is dropped or `count` statements are done.
-    pub fn write_in_background(&self, statements: Vec<String>) -> std::thread::JoinHandle<()> {
+    pub(crate) fn write_in_background(&self, statements: Vec<String>) -> std::thread::JoinHandle<()> {
         let opts = self.opts();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -100,11 +100,7 @@ fn a_snapshot_without_data_goes_on_with_the_changes_from_now_on() {
     server.sql(&format!("{USERS}INSERT INTO users VALUES (1, 'old', 1)"));
     let mut world = World::new(&server).with("snapshot.mode", "no_data");
     world.open();
-    let deadline = std::time::Instant::now() + crate::world::PATIENCE;
-    while world.offsets.is_empty() {
-        world.poll(Duration::from_millis(100)).unwrap();
-        assert!(std::time::Instant::now() < deadline);
-    }
+    world.until_streaming();
     server.sql("INSERT INTO users VALUES (2, 'new', 2)");
     world.until_count(1);
     assert_eq!(world.records[0].after()["name"], json!("new"));

@@ -12,19 +12,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A record, as JSON.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    pub topic: String,
-    pub key: Json,
-    pub value: Json,
+pub(crate) struct Record {
+    pub(crate) topic: String,
+    pub(crate) key: Json,
+    pub(crate) value: Json,
 }
 
 impl Record {
     /// `op key before -> after`, short.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         if self.value.is_null() {
             return format!("tombstone {}", self.key);
         }
@@ -33,26 +33,26 @@ impl Record {
     }
 
     /// The row after the change.
-    pub fn after(&self) -> &Json {
+    pub(crate) fn after(&self) -> &Json {
         &self.value["after"]
     }
 }
 
-pub struct World {
-    pub config: Config,
-    pub offsets: BTreeMap<String, SourceOffset>,
-    pub records: Vec<Record>,
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) offsets: BTreeMap<String, SourceOffset>,
+    pub(crate) records: Vec<Record>,
     task: Option<Box<dyn SourceTask>>,
     stop: StopFlag,
 }
 
-pub fn plugin(class: &str) -> Arc<dyn Plugin> {
+pub(crate) fn plugin(class: &str) -> Arc<dyn Plugin> {
     bd_connectors::mysql::plugins().into_iter().find(|p| p.class() == class).unwrap()
 }
 
 impl World {
     /// Of all tables of the database `tv`.
-    pub fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         let config = Config::default()
             .with("topic.prefix", "p")
             .with("database.hostname", "127.0.0.1")
@@ -63,13 +63,13 @@ impl World {
         Self { config, offsets: BTreeMap::new(), records: Vec::new(), task: None, stop: StopFlag::default() }
     }
 
-    pub fn with(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
         self.config = self.config.with(key, value);
         self
     }
 
     /// Opens the task from the committed offsets.
-    pub fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.close();
         let plugin = plugin("io.debezium.connector.mariadb.MariaDbConnector");
         self.stop = StopFlag::default();
@@ -84,13 +84,13 @@ impl World {
         self.task = Some(plugin.open_source(context).unwrap());
     }
 
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.stop.set();
         self.task = None;
     }
 
     /// One poll, committed; how many records it gave.
-    pub fn poll(&mut self, wait: Duration) -> Result<usize, TaskError> {
+    pub(crate) fn poll(&mut self, wait: Duration) -> Result<usize, TaskError> {
         let Some(polled) = self.task.as_mut().unwrap().poll(wait)? else { return Ok(0) };
         let before = self.records.len();
         for batch in &polled.batches {
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// Polls until the records are as wanted.
-    pub fn until(&mut self, wanted: impl Fn(&[Record]) -> bool) {
+    pub(crate) fn until(&mut self, wanted: impl Fn(&[Record]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(&self.records) {
             self.poll(Duration::from_millis(500)).unwrap();
@@ -124,13 +124,23 @@ impl World {
     }
 
     /// Polls until there are so many records, and makes sure that there are not more.
-    pub fn until_count(&mut self, count: usize) {
+    pub(crate) fn until_count(&mut self, count: usize) {
         self.until(|records| records.len() >= count);
         assert_eq!(self.records.len(), count, "{:#?}", self.lines());
     }
 
+    /// Polls until the snapshot is done and committed.
+    pub(crate) fn until_streaming(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.offsets.get(r#"{"server":"p"}"#).is_some_and(|place| !place.contains_key("snapshot")) {
+            self.poll(Duration::from_millis(500)).unwrap();
+            assert!(Instant::now() < deadline, "the snapshot does not end");
+        }
+    }
+
     /// Polls until a row with that key was created in the table, which comes after all that is to be looked at.
-    pub fn until_marker(&mut self, server: &Server, marker: i64) {
+    pub(crate) fn until_marker(&mut self, server: &Server, marker: i64) {
+        self.until_streaming();
         server.sql(&format!(
             "CREATE TABLE IF NOT EXISTS marker (id INT PRIMARY KEY);\nINSERT INTO marker VALUES ({marker})"
         ));
@@ -140,7 +150,7 @@ impl World {
     }
 
     /// Polls until the task fails.
-    pub fn until_error(&mut self) -> TaskError {
+    pub(crate) fn until_error(&mut self) -> TaskError {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Err(error) = self.poll(Duration::from_millis(500)) {
@@ -151,7 +161,7 @@ impl World {
     }
 
     /// Polls, and opens the task again when it fails for now, until the records are as wanted.
-    pub fn until_through_failures(&mut self, wanted: impl Fn(&[Record]) -> bool) {
+    pub(crate) fn until_through_failures(&mut self, wanted: impl Fn(&[Record]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(&self.records) {
             match self.poll(Duration::from_millis(100)) {
@@ -163,17 +173,17 @@ impl World {
         }
     }
 
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.records.iter().map(Record::line).collect()
     }
 
     /// The committed place.
-    pub fn place(&self) -> &SourceOffset {
+    pub(crate) fn place(&self) -> &SourceOffset {
         &self.offsets[r#"{"server":"p"}"#]
     }
 
     /// The table that the records make: the last value of each key.
-    pub fn table(&self, topic: &str) -> BTreeMap<String, Json> {
+    pub(crate) fn table(&self, topic: &str) -> BTreeMap<String, Json> {
         let mut table = BTreeMap::new();
         for record in self.records.iter().filter(|r| r.topic == topic) {
             let after = record.after();
