@@ -206,3 +206,69 @@ proptest! {
         }
     }
 }
+
+/// A declaration in which something was put in the place of something else.
+fn broken_declaration() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        proptest::sample::select(vec![
+            "\"type\"",
+            "\"null\"",
+            "\"long\"",
+            "\"record\"",
+            "\"enum\"",
+            "\"fixed\"",
+            "\"\"",
+            "null",
+            "[]",
+            "{}",
+            "-1",
+            "0",
+            "99999999999999999999",
+            "\"KsqlDataSourceSchema\"",
+            "\"a..b\"",
+            "\"decimal\"",
+            "\"uuid\"",
+            "[\"null\",\"null\"]",
+            "{\"type\":\"fixed\",\"name\":\"F\",\"size\":18446744073709551615}",
+            "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[]}",
+            "{\"type\":\"record\",\"name\":\"KsqlDataSourceSchema\",\"fields\":[]}",
+            "\"io.confluent.ksql.avro_schemas.KsqlDataSourceSchema\"",
+        ])
+        .prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    let change = (any::<proptest::sample::Index>(), word);
+    (vec(data_type(), 0..4), vec(change, 1..4)).prop_map(|(types, changes)| {
+        let declared = avro_of_schema(KSQL_RECORD, &Schema::new(named(types)), &[]).unwrap();
+        let mut tokens: Vec<String> = Vec::new();
+        let mut quoted = false;
+        for c in declared.chars() {
+            match tokens.last_mut() {
+                Some(last) if quoted => last.push(c),
+                _ => tokens.push(c.to_string()),
+            }
+            quoted ^= c == '"';
+        }
+        for (index, word) in changes {
+            let at = index.index(tokens.len());
+            tokens[at] = word;
+        }
+        tokens.concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn no_declaration_makes_it_panic(declared in broken_declaration(), datum in vec(0..12u8, 0..30)) {
+        let registry = Arc::new(Memory::default());
+        let id = registry.put(&declared);
+        let told = schema_of_avro(&declared).is_ok();
+        let read = AvroReader::new(registry.clone()).decode(&framed(id, &datum));
+        prop_assert!(told || read.is_err());
+        let columns = Schema::new(named(vec![DataType::BigInt, DataType::Varchar]));
+        let _ = decode(&codec(&registry, &columns), &framed(id, &datum));
+        let _ = AvroCodec::with_declaration(registry, "s", columns, Role::Value, declared);
+    }
+}

@@ -11,22 +11,27 @@ pub(super) fn skip(w: &mut Wire<'_>, skip: &Skip, named: &[Skip]) -> Fallible<()
         Skip::Varint => drop(w.long()?),
         Skip::Fixed(size) => drop(w.take(*size)?),
         Skip::Bytes => drop(w.bytes()?),
-        Skip::Array(item, free) => w.skip_blocks(*free, |w| self::skip(w, item, named))?,
-        Skip::Map(value) => w.skip_blocks(false, |w| {
-            w.bytes()?;
-            self::skip(w, value, named)
-        })?,
         Skip::Union(branches) => {
             let branch = w.index(branches.len(), "branch")?;
-            self::skip(w, &branches[branch], named)?;
-        }
-        Skip::Record(fields) => {
-            for field in fields {
-                self::skip(w, field, named)?;
+            match &branches[branch] {
+                Skip::Nothing => {}
+                other => w.nested(|w| self::skip(w, other, named))?,
             }
         }
-        // Only these lead back to themselves.
-        Skip::Named(place) => w.nested(|w| self::skip(w, &named[*place], named))?,
+        parts => w.nested(|w| within(w, parts, named))?,
     }
     Ok(())
+}
+
+fn within(w: &mut Wire<'_>, parts: &Skip, named: &[Skip]) -> Fallible<()> {
+    match parts {
+        Skip::Array(item, free) => w.skip_blocks(*free, |w| skip(w, item, named)),
+        Skip::Map(value) => w.skip_blocks(false, |w| {
+            w.bytes()?;
+            skip(w, value, named)
+        }),
+        Skip::Record(fields) => fields.iter().try_for_each(|field| skip(w, field, named)),
+        Skip::Named(place) => skip(w, &named[*place], named),
+        other => skip(w, other, named),
+    }
 }

@@ -7,8 +7,8 @@ use crate::failure::{Failure, Fallible};
 
 /// Values that take no bytes may be so many in one record.
 const MAX_FREE: u64 = 65_536;
-/// Values of types that refer to themselves may nest so deep.
-const MAX_DEPTH: u32 = 128;
+/// What is skipped may nest so deep: types may refer to themselves.
+const MAX_DEPTH: u32 = 256;
 
 /// A datum being read.
 pub(super) struct Wire<'a> {
