@@ -65,9 +65,9 @@ impl Connector {
         self.config.get("connector.class").is_some_and(|class| class.to_ascii_lowercase().contains(kind))
     }
 
-    /// Whether a value of its configuration holds that text.
-    pub fn mentions(&self, text: &str) -> bool {
-        self.config.values().any(|value| value.contains(text))
+    /// Whether it fills that topic.
+    pub fn fills(&self, topic: &str) -> bool {
+        ["topic", "kafka.topic"].iter().any(|key| self.config.get(*key).is_some_and(|value| value == topic))
     }
 }
 

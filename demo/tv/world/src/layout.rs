@@ -55,7 +55,7 @@ impl Layout {
             );
         }
         let layout = Self { data };
-        for folder in [layout.run(), layout.logs(), layout.world(), layout.channels(), layout.ads()] {
+        for folder in ["run", "logs", "world", "feed/channels", "feed/ads"].map(|name| layout.join(name)) {
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         Ok(layout)
@@ -95,24 +95,19 @@ impl Layout {
         self.join("mosquitto")
     }
 
-    /// The folder that bd's files connector reads the schedule from.
+    /// The folder of the files that bd's files connectors read: `channels/*.parquet` and, in a replay, `ads/ads.jsonl`.
+    pub fn feed(&self) -> PathBuf {
+        self.join("feed")
+    }
+
+    /// The schedule's folder. It has one file; a new schedule has a new name, since a files connector reads a file once.
     pub fn channels(&self) -> PathBuf {
         self.join("feed/channels")
     }
 
-    /// The folder that bd's files connector reads the ads of a replay from.
-    pub fn ads(&self) -> PathBuf {
-        self.join("feed/ads")
-    }
-
-    /// The schedule.
-    pub fn channels_file(&self) -> PathBuf {
-        self.channels().join("channels.parquet")
-    }
-
     /// The ads of a replay.
     pub fn ads_file(&self) -> PathBuf {
-        self.ads().join("ads.jsonl")
+        self.join("feed/ads/ads.jsonl")
     }
 
     /// One line that says what the simulator is doing.

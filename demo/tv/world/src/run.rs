@@ -31,6 +31,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The spool takes no more while it holds so many bytes: then nobody acts until the broker is back.
 const SPOOL_BYTES: u64 = 64 << 20;
 const TICK: Duration = Duration::from_millis(20);
+/// So many changes of the database are made before the next look at what is due.
+const AT_ONCE: usize = 500;
 /// After such a pause (ms of world time) people have gone to bed meanwhile.
 const ASLEEP: i64 = 10 * 60 * 1000;
 /// How far back the pre-seeded viewers may have begun (s).
@@ -139,7 +141,7 @@ pub async fn run(layout: Layout, ports: Ports, options: Options) -> Result<()> {
         None => (World::new(seed, users), true),
     };
     let now = clock.now_ms()? / 1000;
-    schedule::write(&layout.channels_file(), &schedule::of_world(&world, now))?;
+    schedule::publish(&layout.channels(), &world, now)?;
     let spool = Spool::open(&layout.world().join("spool"), SPOOL_BYTES)?;
     let progress = Arc::new(Progress::default());
     let cursor = layout.world().join("spool/cursor");
@@ -283,7 +285,7 @@ impl Simulation {
         }
         let day = lineup::day_of(now);
         if day != self.day {
-            schedule::write(&shared.layout.channels_file(), &schedule::of_world(&shared.world(), now))?;
+            schedule::publish(&shared.layout.channels(), &shared.world(), now)?;
             self.day = day;
         }
         Ok(())
@@ -363,30 +365,32 @@ async fn write_users(shared: &Shared, mut users: Users, accepted: &mut bool) -> 
 async fn write_pending(shared: &Shared, users: &mut Users, accepted: &mut bool) -> Result<()> {
     loop {
         let now = shared.now.load(Ordering::Acquire);
-        let (inserts, change) = {
+        // A row that is to go later holds nothing up: nothing follows it for the same person.
+        let due = |change: &Change| !matches!(change, Change::Delete(_, from) if *from > now);
+        let changes: Vec<(usize, Change)> = {
             let world = shared.world();
-            let inserts: Vec<Row> = world
-                .pending
-                .iter()
-                .map_while(
-                    |change| if let Change::Insert(person) = change { Some(person.into()) } else { None },
-                )
-                .collect();
-            let due = |change: &&Change| !matches!(change, Change::Delete(_, from) if *from > now);
-            (inserts, world.pending.front().filter(due).cloned())
+            let all = world.pending.iter().enumerate().filter(|(_, change)| due(change));
+            all.take(AT_ONCE).map(|(place, change)| (place, change.clone())).collect()
         };
-        let Some(change) = change else { break };
-        let count = match inserts.len() {
-            0 => {
-                users.apply(&change).await?;
-                1
+        if changes.is_empty() {
+            break;
+        }
+        let mut inserts: Vec<Row> = Vec::new();
+        for (_, change) in &changes {
+            match change {
+                Change::Insert(person) => inserts.push(person.into()),
+                change => {
+                    users.put(&std::mem::take(&mut inserts)).await?;
+                    users.apply(change).await?;
+                }
             }
-            count => {
-                users.put(&inserts).await?;
-                count
-            }
-        };
-        shared.world().pending.drain(..count);
+        }
+        users.put(&inserts).await?;
+        // Meanwhile others were only added behind them.
+        let mut world = shared.world();
+        for (place, _) in changes.iter().rev() {
+            world.pending.remove(*place);
+        }
     }
     if !*accepted {
         let rows = users.all().await?;

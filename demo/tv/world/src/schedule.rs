@@ -6,7 +6,8 @@
 //! | `channel_id` | int64 |
 //! | `schedule` | map of day (`dd-MM-yyyy`) to list of {`program` string, `program_id` int64, `start` string `HH:mm:ss`} |
 //!
-//! All times are UTC. The file is replaced as a whole.
+//! All times are UTC. The file is whole when it appears. A files connector reads a file once, so each day's schedule has a name of its
+//! own: `channels-2026-11-22.parquet`.
 
 use crate::files;
 use crate::world::{Lineup, World, lineup};
@@ -16,6 +17,7 @@ use arrow_array::builder::{
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Fields};
+use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -93,6 +95,25 @@ pub fn of_world(world: &World, time: i64) -> Vec<Channel> {
         schedule: Days((today - 1..=today + 1).map(|d| day(channel, d)).collect()),
     };
     Lineup::default().channels.iter().map(of).collect()
+}
+
+/// Makes the schedule around a time (epoch seconds) the only file of the folder, if it is not there yet.
+///
+/// # Errors
+/// The file system's.
+pub fn publish(folder: &Path, world: &World, time: i64) -> Result<()> {
+    let date = DateTime::from_timestamp(time, 0).unwrap_or_default().format("%Y-%m-%d");
+    let path = folder.join(format!("channels-{date}.parquet"));
+    if !path.exists() {
+        write(&path, &of_world(world, time))?;
+    }
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let other = entry?.path();
+        if other != path {
+            std::fs::remove_file(&other).with_context(|| format!("cannot delete {}", other.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the file; readers see the old one or the new one.

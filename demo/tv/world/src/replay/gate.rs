@@ -107,7 +107,7 @@ impl Gate {
     /// The connector of a kind that reads one of our sources.
     fn source(&self, kind: &str, what: Option<&str>) -> Result<Connector> {
         let mut connectors = self.bd.connectors()?.into_iter();
-        let fits = |c: &Connector| c.is(kind) && !c.is("sink") && what.is_none_or(|what| c.mentions(what));
+        let fits = |c: &Connector| c.is(kind) && !c.is("sink") && what.is_none_or(|what| c.fills(what));
         connectors.find(fits).with_context(|| format!("bd has no {kind} connector"))
     }
 

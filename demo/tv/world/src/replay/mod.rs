@@ -94,7 +94,10 @@ async fn play(layout: &Layout, ports: Ports, options: &Options, case: &Case, pla
         status.say(line.trim());
         return Ok(());
     }
-    schedule::write(&layout.channels_file(), &case.channels()?)?;
+    let channels = layout.channels().join("channels.parquet");
+    if !channels.exists() {
+        schedule::write(&channels, &case.channels()?)?;
+    }
     copy(&case.folder.join("ads.jsonl"), &layout.ads_file())?;
     let users = put_users(ports, case, &status).await?;
 

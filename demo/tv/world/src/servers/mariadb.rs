@@ -57,7 +57,7 @@ impl MariaDb {
              binlog_format=ROW\nbinlog_row_image=FULL\nmax_binlog_size=64M\nexpire_logs_days=0\n\
              innodb_buffer_pool_size=32M\ninnodb_log_file_size=16M\ninnodb_buffer_pool_dump_at_shutdown=OFF\n\
              innodb_buffer_pool_load_at_startup=OFF\nperformance_schema=OFF\nkey_buffer_size=1M\n\
-             aria_pagecache_buffer_size=8M\nmax_connections=50\ninit-file={0}/init.sql\n",
+             aria_pagecache_buffer_size=8M\nmax_connections=50\nmax_connect_errors=1000000\nlog_warnings=1\ninit-file={0}/init.sql\n",
             folder.display(),
             self.port
         );

@@ -258,10 +258,7 @@ fn bd_environment(layout: &Layout, ports: &Ports, identity: &Identity) -> Vec<(S
         ("TV_MQTT_FILTER", MQTT_FILTER.to_owned()),
         ("TV_WEATHER_URL", format!("http://127.0.0.1:{}", ports.weather_port)),
         ("TV_WEATHER_KEY", WEATHER_KEY.to_owned()),
-        ("TV_CHANNELS_DIR", layout.channels().display().to_string()),
-        ("TV_CHANNELS_FILE", layout.channels_file().display().to_string()),
-        ("TV_ADS_DIR", layout.ads().display().to_string()),
-        ("TV_ADS_FILE", layout.ads_file().display().to_string()),
+        ("TV_FEED", layout.feed().display().to_string()),
     ];
     match identity {
         Identity::Live { seed, users } => {
