@@ -57,7 +57,10 @@ impl Settings {
 
     /// Takes the keys of a text.
     pub(crate) fn read_yaml(&mut self, text: &str, origin: Origin) -> Result<()> {
-        let value: Value = serde_yaml_ng::from_str(text).with_context(|| format!("{origin} is not YAML"))?;
+        let mut value: Value =
+            serde_yaml_ng::from_str(text).with_context(|| format!("{origin} is not YAML"))?;
+        // `<<: *anchor` shares what several connectors have in common.
+        value.apply_merge().with_context(|| format!("{origin}: <<"))?;
         let mut found = Vec::new();
         match value {
             Value::Null => {}
