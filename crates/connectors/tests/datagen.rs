@@ -149,6 +149,8 @@ fn texts_follow_their_annotations() {
     let options: HashSet<String> =
         texts(with("string", json!({"options": ["a", "b"]}))).into_iter().collect();
     assert_eq!(options, HashSet::from(["a".to_owned(), "b".to_owned()]));
+    let counted = json!({"iteration": {"start": 10}, "prefix": "item-"});
+    assert_eq!(texts(with("string", counted))[..2], ["item-10", "item-11"]);
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "[\"x\", \"y\"]").unwrap();
     let options = json!({"options": {"file": file.path(), "encoding": "json"}});

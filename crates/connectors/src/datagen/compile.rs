@@ -1,9 +1,9 @@
 //! From an annotated Avro declaration to what to draw.
 
+use super::constants::{constant, options_of};
 use super::node::{Node, Text, Whole};
 use super::numbers::{Bound, Context, Source, Unit};
 use super::pattern::Pattern;
-use base64::Engine;
 use bd_schema::Value;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -97,7 +97,12 @@ impl Annotations<'_> {
     }
 }
 
-fn members<'j>(json: &'j Json, name: &str, known: &[&str]) -> Result<&'j Map<String, Json>, String> {
+/// The members of an object of annotations, which may have these.
+pub(super) fn members<'j>(
+    json: &'j Json,
+    name: &str,
+    known: &[&str],
+) -> Result<&'j Map<String, Json>, String> {
     let object = json.as_object().ok_or_else(|| format!("{name}: an object wanted"))?;
     match object.keys().find(|k| !known.contains(&k.as_str())) {
         Some(other) => Err(format!("{name}: {other} is not built; {} are", known.join(", "))),
@@ -197,7 +202,7 @@ impl Compiler {
                 // So that its inner types are known where others name them.
                 self.fields(object, annotations.place)?;
             }
-            let values = options.iter().map(|o| self.constant(&declared, o));
+            let values = options.iter().map(|o| constant(&self.named, &declared, o));
             let values: Vec<Value> = values.collect::<Result<_, _>>().map_err(|e| annotations.wrong(e))?;
             if values.is_empty() {
                 return Err(annotations.wrong("options: at least one wanted"));
@@ -308,108 +313,11 @@ impl Compiler {
         });
         Ok(Node::Union(nodes, sums.collect()))
     }
-
-    /// A value of an option.
-    fn constant(&mut self, declared: &Json, json: &Json) -> Result<Value, String> {
-        let wrong = || format!("option {json} is not of type {}", without_annotations(declared));
-        if let Json::Array(branches) = declared {
-            let fits = branches.iter().find_map(|b| {
-                let tagged = b.as_str().and_then(|name| json.as_object()?.get(name));
-                self.constant(b, tagged.unwrap_or(json)).ok()
-            });
-            return fits.ok_or_else(wrong);
-        }
-        let empty = Map::new();
-        let object = declared.as_object().unwrap_or(&empty);
-        let name = match declared.get("type") {
-            None => declared.as_str().ok_or_else(wrong)?,
-            Some(Json::String(name)) => name,
-            Some(inner) => return self.constant(&inner.clone(), json),
-        };
-        let logical = object.get("logicalType").and_then(Json::as_str);
-        let list = |json: &Json| json.as_array().cloned().ok_or_else(wrong);
-        Ok(match name {
-            "null" if json.is_null() => Value::Null,
-            "boolean" => Value::Boolean(json.as_bool().ok_or_else(wrong)?),
-            "int" | "long" => {
-                let (data_type, unit) = whole_type(name, logical);
-                let number = json.as_i64().ok_or_else(wrong)?;
-                if name == "int" && i32::try_from(number).is_err() {
-                    return Err(wrong());
-                }
-                data_type.value(unit, number.into())
-            }
-            "float" | "double" => Value::Double(json.as_f64().ok_or_else(wrong)?),
-            "bytes" | "fixed" if logical == Some("decimal") => {
-                return Err("options of decimals are not built; range is".to_owned());
-            }
-            "bytes" => {
-                let text = json.as_str().ok_or_else(wrong)?;
-                let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-                Value::Bytes(bytes.map_err(|e| format!("option {json}: base64 wanted: {e}"))?)
-            }
-            "fixed" => {
-                let text = json.as_str().ok_or_else(wrong)?;
-                let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
-                let size = object.get("size").and_then(Json::as_u64).unwrap_or_default();
-                Value::Bytes(bytes.ok().filter(|b| b.len() as u64 == size).ok_or_else(wrong)?)
-            }
-            "string" => Value::Varchar(json.as_str().ok_or_else(wrong)?.to_owned()),
-            "enum" => {
-                let symbols = object.get("symbols").and_then(Json::as_array).ok_or_else(wrong)?;
-                Value::Varchar(json.as_str().filter(|_| symbols.contains(json)).ok_or_else(wrong)?.to_owned())
-            }
-            "array" => {
-                let items = object.get("items").ok_or_else(wrong)?;
-                Value::Array(list(json)?.iter().map(|j| self.constant(items, j)).collect::<Result<_, _>>()?)
-            }
-            "map" => {
-                let (values, entries) = (object.get("values"), json.as_object());
-                let (values, entries) = values.zip(entries).ok_or_else(wrong)?;
-                let entry = |(key, j): (&String, &Json)| Ok((key.clone(), self.constant(values, j)?));
-                Value::Map(entries.iter().map(entry).collect::<Result<_, String>>()?)
-            }
-            "record" => {
-                let (fields, given) = (object.get("fields").and_then(Json::as_array), json.as_object());
-                let (fields, given) = fields.zip(given).ok_or_else(wrong)?;
-                let field = |field: &Json| {
-                    let name = field.get("name").and_then(Json::as_str).unwrap_or_default();
-                    let absent = field.get("default").unwrap_or(&Json::Null);
-                    self.constant(field.get("type").unwrap_or(&Json::Null), given.get(name).unwrap_or(absent))
-                };
-                Value::Struct(fields.iter().map(field).collect::<Result<_, _>>()?)
-            }
-            other => match self.named.get(simple(other)).cloned() {
-                Some(declared) => self.constant(&declared, json)?,
-                None => return Err(wrong()),
-            },
-        })
-    }
 }
 
-fn simple(name: &str) -> &str {
+/// A name without its namespace.
+pub(super) fn simple(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
-}
-
-/// The options, which may stand in a file.
-fn options_of(json: &Json) -> Result<Vec<Json>, String> {
-    if let Some(options) = json.as_array() {
-        return Ok(options.clone());
-    }
-    let file = members(json, "options", &["file", "encoding"])?;
-    let path =
-        file.get("file").and_then(Json::as_str).ok_or("options: a list, or file and encoding wanted")?;
-    if file.get("encoding").and_then(Json::as_str).is_some_and(|e| e != "json") {
-        return Err("options: the encoding json is built, others are not".to_owned());
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| format!("options: {path} cannot be read: {e}"))?;
-    let values = serde_json::Deserializer::from_str(&text).into_iter::<Json>().collect::<Result<Vec<_>, _>>();
-    let mut values = values.map_err(|e| format!("options: {path} is not JSON: {e}"))?;
-    // One list of all, or one value after another.
-    Ok(match values.as_mut_slice() {
-        [Json::Array(all)] => std::mem::take(all),
-        _ => values,
-    })
 }
 
 fn unit(annotations: &mut Annotations<'_>, default: Unit) -> Result<Unit, String> {
@@ -432,7 +340,8 @@ fn boolean(annotations: &mut Annotations<'_>) -> Result<Node, String> {
     }
 }
 
-fn whole_type(name: &str, logical: Option<&str>) -> (Whole, Unit) {
+/// The type of an `int` or `long`, and what it counts.
+pub(super) fn whole_type(name: &str, logical: Option<&str>) -> (Whole, Unit) {
     match (name, logical) {
         ("int", Some("date")) => (Whole::Date, Unit::Days),
         ("int", Some("time-millis")) => (Whole::Time, Unit::Millis),
@@ -484,6 +393,14 @@ fn text(annotations: &mut Annotations<'_>, is_uuid: bool) -> Result<Node, String
     };
     let (prefix, suffix) = (part("prefix")?.unwrap_or_default(), part("suffix")?.unwrap_or_default());
     let (regex, kind) = (part("regex")?, part("kind")?);
+    if annotations.left.contains_key("iteration") {
+        let whole = (Bound::Whole(0), Bound::Whole(0));
+        let text = Text::Count(annotations.source(Unit::Millis, whole)?);
+        return match (regex, kind) {
+            (None, None) => Ok(Node::Text { text, prefix, suffix }),
+            _ => Err(annotations.wrong("iteration is set beside regex or kind")),
+        };
+    }
     // As a number it is the least length of what an expression gives.
     let least = regex.is_some() && annotations.left.get("length").is_some_and(Json::is_number);
     let length = annotations.length()?;

@@ -13,6 +13,7 @@
 //! | `options` | all | one of these values, or of those in `{"file": path, "encoding": "json"}` |
 //! | `range` | numbers | `min` up to but not `max` |
 //! | `iteration` | numbers | `start`, then `step` more each row, at `restart` back to `start`; `initial` is the first |
+//! | `iteration` | string | the number as text |
 //! | `iteration` | boolean | `start`, then changing |
 //! | `odds` | boolean | how likely `true` is |
 //! | `length` | string, bytes, array, map | a number, or `min` up to but not `max`; 8 to 15 without it |
@@ -27,6 +28,7 @@
 
 mod compile;
 mod config;
+mod constants;
 mod node;
 mod numbers;
 mod pattern;

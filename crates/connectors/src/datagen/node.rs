@@ -51,6 +51,8 @@ impl Whole {
 pub(super) enum Text {
     Length(Range<usize>),
     Pattern(Pattern, Range<usize>),
+    /// Numbers of an iteration.
+    Count(Source),
     Uuid,
 }
 
@@ -177,6 +179,7 @@ impl Text {
                 }
                 text
             }
+            Self::Count(source) => source.whole(context, Unit::Millis, Whole::Long.limits()).to_string(),
             Self::Uuid => {
                 let bits: u128 = context.random.random();
                 // RFC 9562: version 4, variant 10.

@@ -55,7 +55,9 @@ impl Pattern {
             Self::All(parts) => parts.iter().for_each(|p| p.draw(random, out)),
             Self::Any(choices) => {
                 let at = random.random_range(0..choices.len().max(1));
-                choices.iter().nth(at).into_iter().for_each(|p| p.draw(random, out));
+                if let Some(choice) = choices.get(at) {
+                    choice.draw(random, out);
+                }
             }
             Self::Repeat(part, min, max) => {
                 for _ in 0..random.random_range(*min..=*max) {
