@@ -28,11 +28,11 @@ pub(super) struct Connect<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ack {
     /// PUBACK: a message of QoS 1 is ours.
-    PubAck,
+    Taken,
     /// PUBREC: a message of QoS 2 is ours.
-    PubRec,
+    Received,
     /// PUBCOMP: the id of a message of QoS 2 is forgotten.
-    PubComp,
+    Complete,
 }
 
 /// A message from the broker.
@@ -143,9 +143,9 @@ pub(super) fn put_unsubscribe(out: &mut Vec<u8>, id: u16, filters: &[&str]) {
 /// Writes an acknowledgement.
 pub(super) fn put_ack(out: &mut Vec<u8>, ack: Ack, id: u16) {
     let first = match ack {
-        Ack::PubAck => 0x40,
-        Ack::PubRec => 0x50,
-        Ack::PubComp => 0x70,
+        Ack::Taken => 0x40,
+        Ack::Received => 0x50,
+        Ack::Complete => 0x70,
     };
     let [high, low] = id.to_be_bytes();
     out.extend_from_slice(&[first, 2, high, low]);

@@ -167,7 +167,7 @@ impl Session {
     /// All given so far is committed.
     pub(super) fn committed(&mut self, out: &mut Vec<u8>) {
         for id in std::mem::take(&mut self.pubacks) {
-            packet::put_ack(out, Ack::PubAck, id);
+            packet::put_ack(out, Ack::Taken, id);
         }
         self.exchanges.committed(&mut self.answers);
         self.put_answers(out);
@@ -177,8 +177,8 @@ impl Session {
     pub(super) fn put_answers(&mut self, out: &mut Vec<u8>) {
         for answer in self.answers.drain(..) {
             match answer {
-                Answer::Rec(id) => packet::put_ack(out, Ack::PubRec, id),
-                Answer::Comp(id) => packet::put_ack(out, Ack::PubComp, id),
+                Answer::Rec(id) => packet::put_ack(out, Ack::Received, id),
+                Answer::Comp(id) => packet::put_ack(out, Ack::Complete, id),
             }
         }
     }
