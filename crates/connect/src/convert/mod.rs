@@ -16,6 +16,8 @@ mod json_schema;
 mod memo;
 mod primitive;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use factory::{CONVERTERS, ConverterConfig};
 pub(crate) use memo::Memo;

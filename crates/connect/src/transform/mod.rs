@@ -10,6 +10,8 @@ mod flow;
 mod insert;
 mod predicate;
 mod route;
+#[cfg(test)]
+mod tests;
 mod time;
 mod unwrap;
 

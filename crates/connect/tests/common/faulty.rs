@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What happens to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It works.
     None,
     /// The writer is gone before it, its transaction is left open.
@@ -21,11 +21,11 @@ pub enum Fault {
 }
 
 /// Decides on each commit of a transactional writer by its id.
-pub type Decide = Arc<dyn Fn(&str) -> Fault + Send + Sync>;
+pub(crate) type Decide = Arc<dyn Fn(&str) -> Fault + Send + Sync>;
 
-pub struct FaultyCluster {
-    pub inner: Arc<dyn Cluster>,
-    pub decide: Decide,
+pub(crate) struct FaultyCluster {
+    pub(crate) inner: Arc<dyn Cluster>,
+    pub(crate) decide: Decide,
 }
 
 struct FaultyWriter {

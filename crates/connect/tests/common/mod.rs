@@ -4,8 +4,8 @@
 mod faulty;
 mod plugins;
 
-pub use faulty::{Fault, FaultyCluster};
-pub use plugins::{Collector, Numbers};
+pub(crate) use faulty::{Fault, FaultyCluster};
+pub(crate) use plugins::{Collector, Numbers};
 
 use bd_broker::{Broker, BrokerConfig};
 use bd_cluster::{
@@ -19,22 +19,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A cluster in a folder of its own.
-pub struct Home {
-    pub cluster: Arc<dyn Cluster>,
+pub(crate) struct Home {
+    pub(crate) cluster: Arc<dyn Cluster>,
     _dir: TempDir,
 }
 
-pub fn home() -> Home {
+pub(crate) fn home() -> Home {
     let dir = tempfile::tempdir().unwrap();
     let broker = Broker::open(BrokerConfig::new(dir.path())).unwrap();
     Home { cluster: Arc::new(EmbeddedCluster::new(broker)), _dir: dir }
 }
 
 /// A worker that tries again soon.
-pub fn worker(cluster: &Arc<dyn Cluster>, plugins: Vec<Arc<dyn Plugin>>) -> Worker {
+pub(crate) fn worker(cluster: &Arc<dyn Cluster>, plugins: Vec<Arc<dyn Plugin>>) -> Worker {
     let config = WorkerConfig {
         min_backoff: Duration::from_millis(5),
         max_backoff: Duration::from_millis(20),
@@ -45,13 +45,13 @@ pub fn worker(cluster: &Arc<dyn Cluster>, plugins: Vec<Arc<dyn Plugin>>) -> Work
     Worker::open(Arc::clone(cluster), plugins, None, config).unwrap()
 }
 
-pub fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 /// Waits until `get` gives something.
 #[track_caller]
-pub fn until<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = get() {
@@ -63,10 +63,10 @@ pub fn until<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A record: key, value, headers.
-pub type Record = (Option<String>, Option<String>, Vec<(String, String)>);
+pub(crate) type Record = (Option<String>, Option<String>, Vec<(String, String)>);
 
 /// All committed records of a partition; none where the topic is missing.
-pub fn read(cluster: &dyn Cluster, topic: &str, partition: i32) -> Vec<Record> {
+pub(crate) fn read(cluster: &dyn Cluster, topic: &str, partition: i32) -> Vec<Record> {
     let at = TopicPartition::new(topic, partition);
     let Ok(end) = cluster.offset(&at, OffsetSpec::Stable) else { return Vec::new() };
     let config = ReaderConfig { isolation: Isolation::ReadCommitted, client_id: "test".into() };
@@ -86,12 +86,12 @@ pub fn read(cluster: &dyn Cluster, topic: &str, partition: i32) -> Vec<Record> {
 }
 
 /// The values of [`read`]; null is `-`.
-pub fn values(cluster: &dyn Cluster, topic: &str) -> Vec<String> {
+pub(crate) fn values(cluster: &dyn Cluster, topic: &str) -> Vec<String> {
     read(cluster, topic, 0).into_iter().map(|(_, v, _)| v.unwrap_or_else(|| "-".into())).collect()
 }
 
 /// Writes records with keys to partition 0 of a topic, which is created with one partition if need be.
-pub fn write(cluster: &dyn Cluster, topic: &str, records: &[(Option<&str>, Option<&str>)]) {
+pub(crate) fn write(cluster: &dyn Cluster, topic: &str, records: &[(Option<&str>, Option<&str>)]) {
     if cluster.topic(topic).unwrap().is_none() {
         cluster.create_topic(&NewTopic::new(topic, 1)).unwrap();
     }
@@ -104,14 +104,14 @@ pub fn write(cluster: &dyn Cluster, topic: &str, records: &[(Option<&str>, Optio
 }
 
 /// A value of the worker's metrics.
-pub fn metric(worker: &Worker, line: &str) -> u64 {
+pub(crate) fn metric(worker: &Worker, line: &str) -> u64 {
     let text = worker.metrics();
     let found = text.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
     found.unwrap_or(0)
 }
 
 /// Whether the task is in that state.
-pub fn is_in(worker: &Worker, connector: &str, state: &str) -> bool {
+pub(crate) fn is_in(worker: &Worker, connector: &str, state: &str) -> bool {
     let line = format!("bd_connect_task_state{{connector=\"{connector}\",task=\"0\",state=\"{state}\"}}");
     metric(worker, &line) == 1
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 type OnPoll = dyn Fn(i64) -> Result<(), TaskError> + Send + Sync;
 
 /// A source of the numbers 0, 1, ... up to `count`, `batch` of them a poll, as `{"n": 0}` with key `k0`.
-pub struct Numbers {
+pub(crate) struct Numbers {
     /// Asked before each poll, with the next number.
-    pub on_poll: Arc<OnPoll>,
+    pub(crate) on_poll: Arc<OnPoll>,
     /// How often a task was opened.
-    pub opened: Arc<AtomicUsize>,
+    pub(crate) opened: Arc<AtomicUsize>,
 }
 
 impl Default for Numbers {
@@ -27,9 +27,9 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    pub const CLASS: &'static str = "org.test.NumbersConnector";
+    pub(crate) const CLASS: &'static str = "org.test.NumbersConnector";
 
-    pub fn failing(on_poll: impl Fn(i64) -> Result<(), TaskError> + Send + Sync + 'static) -> Self {
+    pub(crate) fn failing(on_poll: impl Fn(i64) -> Result<(), TaskError> + Send + Sync + 'static) -> Self {
         Self { on_poll: Arc::new(on_poll), ..Self::default() }
     }
 }
@@ -125,9 +125,9 @@ type OnPut = dyn Fn(&SinkBatch) -> Result<Vec<Rejected>, TaskError> + Send + Syn
 
 /// A sink that keeps `topic-partition@offset=value` of what it gets.
 #[derive(Clone)]
-pub struct Collector {
-    pub got: Arc<Mutex<Vec<String>>>,
-    pub on_put: Arc<OnPut>,
+pub(crate) struct Collector {
+    pub(crate) got: Arc<Mutex<Vec<String>>>,
+    pub(crate) on_put: Arc<OnPut>,
 }
 
 impl Default for Collector {
@@ -137,15 +137,15 @@ impl Default for Collector {
 }
 
 impl Collector {
-    pub const CLASS: &'static str = "org.test.CollectorConnector";
+    pub(crate) const CLASS: &'static str = "org.test.CollectorConnector";
 
-    pub fn failing(
+    pub(crate) fn failing(
         on_put: impl Fn(&SinkBatch) -> Result<Vec<Rejected>, TaskError> + Send + Sync + 'static,
     ) -> Self {
         Self { on_put: Arc::new(on_put), ..Self::default() }
     }
 
-    pub fn got(&self) -> Vec<String> {
+    pub(crate) fn got(&self) -> Vec<String> {
         self.got.lock().unwrap().clone()
     }
 }

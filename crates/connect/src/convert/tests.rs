@@ -1,0 +1,229 @@
+//! Converters both ways.
+
+use super::{Converter, ConverterConfig, Payloads, Runs};
+use crate::sdk::{Cells, Config, ConnectField, ConnectSchema, Shape};
+use bd_schema::{DataType, Field, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// A registry in memory.
+#[derive(Default)]
+struct Registry(Mutex<Vec<(String, Arc<str>)>>);
+
+impl SchemaRegistry for Registry {
+    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+        let all = self.0.lock().unwrap();
+        all.get(id as usize).map(|(_, s)| Arc::clone(s)).ok_or(RegistryError::UnknownId(id))
+    }
+
+    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let mut all = self.0.lock().unwrap();
+        if let Some(at) = all.iter().position(|(s, t)| s == subject && t.as_ref() == schema) {
+            return Ok(at as u32);
+        }
+        all.push((subject.to_owned(), schema.into()));
+        Ok(all.len() as u32 - 1)
+    }
+
+    fn latest(&self, _subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
+        Ok(None)
+    }
+}
+
+fn open(role: Role, pairs: &[(&str, &str)], registry: Option<Arc<dyn SchemaRegistry>>) -> Box<dyn Converter> {
+    let config =
+        Config::new(pairs.iter().map(|(k, v)| (format!("{role}.converter{k}"), (*v).to_owned())).collect());
+    ConverterConfig::of(role, &config, &BTreeMap::new()).unwrap().open(registry.as_ref()).unwrap()
+}
+
+fn decode(converter: &mut dyn Converter, payloads: &Payloads) -> Runs {
+    let all: Vec<Option<&[u8]>> = (0..payloads.spans.len()).map(|i| payloads.get(i)).collect();
+    converter.decode("events", &all).unwrap()
+}
+
+/// A row of every type.
+fn everything() -> Cells {
+    let inner: Arc<[Field]> = Arc::from([Field::new("x", DataType::Integer)]);
+    let columns: Vec<(DataType, Value)> = vec![
+        (DataType::Boolean, Value::Boolean(true)),
+        (DataType::Integer, Value::Integer(-5)),
+        (DataType::BigInt, Value::BigInt(1 << 40)),
+        (DataType::Double, Value::Double(1.5)),
+        (DataType::Decimal(10, 2), Value::Decimal(-12_345)),
+        (DataType::Varchar, Value::Varchar("é".into())),
+        (DataType::Bytes, Value::Bytes(vec![0, 255])),
+        (DataType::Date, Value::Date(18_659)),
+        (DataType::Time, Value::Time(1000)),
+        (DataType::Timestamp, Value::Timestamp(1_612_223_747_000)),
+        (DataType::Array(Arc::new(DataType::BigInt)), Value::Array(vec![Value::BigInt(1), Value::Null])),
+        (DataType::Map(Arc::new(DataType::Integer)), Value::Map(vec![("k".into(), Value::Integer(1))])),
+        (DataType::Struct(inner), Value::Struct(vec![Value::Integer(3)])),
+    ];
+    let fields =
+        columns.iter().enumerate().map(|(i, (t, _))| Field::new(format!("f{i}"), t.clone())).collect();
+    let mut known = vec![ConnectField::default(); columns.len()];
+    known[2] = ConnectField::required();
+    let shape = Shape::Struct { schema: Schema::new(fields), fields: known };
+    let schema = Arc::new(ConnectSchema { name: Some("org.test.All".into()), shape, avro: None });
+    let full: Row = columns.into_iter().map(|(_, v)| v).collect();
+    let mut nulls = vec![Value::Null; full.len()];
+    nulls[2] = Value::BigInt(1);
+    Cells::Rows { schema, rows: vec![Some(full), None, Some(nulls)] }
+}
+
+#[track_caller]
+fn round_trip(converter: &mut dyn Converter, cells: &Cells) -> (Vec<Option<Row>>, Arc<ConnectSchema>) {
+    let payloads = converter.encode("events", cells).unwrap();
+    assert_eq!(payloads.failed, []);
+    let runs = decode(converter, &payloads);
+    assert_eq!((runs.failed.len(), runs.runs.len()), (0, 1));
+    match &runs.runs[0].1 {
+        Cells::Rows { schema, rows } => (rows.clone(), Arc::clone(schema)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn rows_of(cells: &Cells) -> Vec<Option<Row>> {
+    match cells {
+        Cells::Rows { rows, .. } => rows.clone(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn json_with_schemas_brings_every_type_back() {
+    for format in ["BASE64", "NUMERIC"] {
+        let keys = [("", "JsonConverter"), (".decimal.format", format)];
+        let (rows, schema) = round_trip(open(Role::Value, &keys, None).as_mut(), &everything());
+        assert_eq!(rows, rows_of(&everything()));
+        let wanted = everything().schema().unwrap().clone();
+        assert_eq!(schema.columns(), wanted.columns());
+        assert_eq!(schema.name, wanted.name);
+    }
+}
+
+#[test]
+fn avro_brings_every_type_back_and_registers_under_the_topic() {
+    let registry = Arc::new(Registry::default());
+    let mut converter =
+        open(Role::Value, &[("", "io.confluent.connect.avro.AvroConverter")], Some(registry.clone()));
+    let (rows, schema) = round_trip(converter.as_mut(), &everything());
+    assert_eq!(rows, rows_of(&everything()));
+    assert_eq!(schema.name.as_deref(), Some("org.test.All"));
+    let Shape::Struct { fields, .. } = &schema.shape else { panic!("{schema:?}") };
+    assert!(fields[2].required && !fields[0].required);
+    assert_eq!(registry.0.lock().unwrap()[0].0, "events-value");
+}
+
+#[test]
+fn an_avro_declaration_of_the_source_is_registered_as_it_is() {
+    let registry = Arc::new(Registry::default());
+    let text = r#"{"type":"record","name":"Ad","namespace":"tv","fields":[{"name":"id","type":{"type":"long","arg.properties":{"range":{"min":1}}}}]}"#;
+    let columns = Schema::new(vec![Field::new("id", DataType::BigInt)]);
+    let schema =
+        ConnectSchema { avro: Some(text.into()), ..ConnectSchema::of(Some("tv.Ad".into()), columns) };
+    let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::BigInt(4)])] };
+    let mut converter = open(Role::Value, &[("", "AvroConverter")], Some(registry.clone()));
+    round_trip(converter.as_mut(), &cells);
+    assert_eq!(registry.0.lock().unwrap()[0].1.as_ref(), text);
+}
+
+#[test]
+fn a_key_struct_of_one_field_stays_a_record_in_avro() {
+    let registry = Arc::new(Registry::default());
+    let columns = Schema::new(vec![Field::new("user_id", DataType::BigInt)]);
+    let fields = vec![ConnectField::required()];
+    let name = Some("tv.tv.users.Key".to_owned());
+    let schema = ConnectSchema { name, shape: Shape::Struct { schema: columns, fields }, avro: None };
+    let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::BigInt(4)])] };
+    let mut converter = open(Role::Key, &[("", "AvroConverter")], Some(registry.clone()));
+    let (rows, schema) = round_trip(converter.as_mut(), &cells);
+    assert_eq!(rows, [Some(vec![Value::BigInt(4)])]);
+    assert_eq!(schema.name.as_deref(), Some("tv.tv.users.Key"));
+    assert!(matches!(&schema.shape, Shape::Struct { .. }));
+    assert!(registry.0.lock().unwrap()[0].1.contains(r#""name":"user_id","type":"long""#));
+}
+
+#[test]
+fn records_of_several_schemas_come_in_runs_and_broken_ones_alone() {
+    let registry = Arc::new(Registry::default());
+    let mut converter = open(Role::Value, &[("", "AvroConverter")], Some(registry));
+    let cells = |name: &str, n: i64| {
+        let schema =
+            ConnectSchema::of(Some(name.into()), Schema::new(vec![Field::new(name, DataType::BigInt)]));
+        Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::BigInt(n)])] }
+    };
+    let a = converter.encode("events", &cells("a", 1)).unwrap();
+    let b = converter.encode("events", &cells("b", 2)).unwrap();
+    let unknown = [0, 0, 0, 0, 99, 0];
+    let all = [a.get(0), None, a.get(0), Some(&b"?"[..]), b.get(0), Some(&unknown[..]), b.get(0)];
+    let runs = converter.decode("events", &all).unwrap();
+    let ranges: Vec<_> = runs.runs.iter().map(|(r, _)| r.clone()).collect();
+    assert_eq!(ranges, [0..3, 4..5, 6..7]);
+    assert_eq!(runs.failed.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [3, 5]);
+    assert_eq!(runs.slice(1..3).len(), 2);
+    assert_eq!((runs.run_of(2), runs.run_of(3), runs.run_of(6)), (Some(0), None, Some(2)));
+}
+
+#[test]
+fn simple_converters_read_what_they_write() {
+    for (class, data_type, value, bytes) in [
+        ("StringConverter", DataType::Varchar, Value::Varchar("é".into()), "é".as_bytes().to_vec()),
+        ("LongConverter", DataType::BigInt, Value::BigInt(45), 45i64.to_be_bytes().to_vec()),
+        ("IntegerConverter", DataType::Integer, Value::Integer(-2), (-2i32).to_be_bytes().to_vec()),
+        ("DoubleConverter", DataType::Double, Value::Double(1.5), 1.5f64.to_be_bytes().to_vec()),
+    ] {
+        let mut converter = open(Role::Key, &[("", class)], None);
+        let schema = Arc::new(ConnectSchema::single(data_type));
+        let cells = Cells::Rows { schema, rows: vec![Some(vec![value]), None] };
+        let payloads = converter.encode("events", &cells).unwrap();
+        assert_eq!(payloads.get(0), Some(bytes.as_slice()));
+        assert_eq!(round_trip(converter.as_mut(), &cells).0, rows_of(&cells));
+    }
+}
+
+#[test]
+fn bytes_pass_and_json_is_checked() {
+    let bytes = Cells::Bytes(vec![Some(b"{\"a\":1}".to_vec()), Some(b"{".to_vec()), None]);
+    let payloads = open(Role::Value, &[("", "ByteArrayConverter")], None).encode("events", &bytes).unwrap();
+    assert_eq!((payloads.get(1), payloads.get(2), payloads.failed.len()), (Some(&b"{"[..]), None, 0));
+    let keys = [("", "JsonConverter"), (".schemas.enable", "false")];
+    let mut json = open(Role::Value, &keys, None);
+    let payloads = json.encode("events", &bytes).unwrap();
+    assert_eq!((payloads.get(0), payloads.failed[0].0), (Some(&b"{\"a\":1}"[..]), 1));
+    let runs = json.decode("events", &[Some(b"[1]"), Some(b"nope"), None]).unwrap();
+    assert_eq!((runs.failed[0].0, runs.runs.len()), (1, 2));
+    let mut enveloped = open(Role::Value, &[("", "JsonConverter")], None);
+    let payloads = enveloped.encode("events", &bytes).unwrap();
+    assert_eq!(payloads.get(0), Some(&b"{\"schema\":null,\"payload\":{\"a\":1}}"[..]));
+    let runs = enveloped.decode("events", &[Some(b"{\"a\":1}")]).unwrap();
+    assert!(runs.failed[0].1.contains("schemas.enable=false"), "{:?}", runs.failed);
+}
+
+#[test]
+fn rows_and_arrow_are_written_as_the_same_json() {
+    let keys = [("", "JsonConverter"), (".schemas.enable", "false"), (".decimal.format", "NUMERIC")];
+    let mut json = open(Role::Value, &keys, None);
+    let Cells::Rows { schema, mut rows } = everything() else { panic!() };
+    rows.retain(Option::is_some);
+    let cells = Cells::Rows { schema, rows };
+    let of_rows = json.encode("events", &cells).unwrap();
+    let of_arrow = json.encode("events", &cells.into_arrow().unwrap()).unwrap();
+    assert_eq!(of_rows.arena, of_arrow.arena);
+    assert_eq!(of_rows.spans, of_arrow.spans);
+}
+
+#[test]
+fn big_integers_are_as_short_as_java_s() {
+    for (value, wanted) in [
+        (0, vec![0]),
+        (127, vec![127]),
+        (128, vec![0, 128]),
+        (-128, vec![128]),
+        (-129, vec![255, 127]),
+        (i128::from(i64::MAX), [vec![127], vec![255; 7]].concat()),
+    ] {
+        assert_eq!(super::json::big_integer(value), wanted);
+        assert_eq!(super::json::of_big_integer(&wanted), Some(value));
+    }
+}
