@@ -195,3 +195,56 @@ impl OffsetStore {
 fn key_of(connector: &str, partition: &SourcePartition) -> String {
     Value::Array(vec![Value::from(connector), Value::Object(partition.clone())]).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bd_broker::{Broker, BrokerConfig};
+    use bd_cluster::OffsetSpec;
+    use bd_cluster_embedded::EmbeddedCluster;
+
+    fn map(key: &str, value: i64) -> SourceOffset {
+        let mut map = SourceOffset::new();
+        map.insert(key.to_owned(), value.into());
+        map
+    }
+
+    fn commit(store: &OffsetStore, writer: &mut dyn Writer, file: i64, offset: Option<i64>) {
+        let _committing = store.begin();
+        store.append(writer, "files", &[(map("file", file), offset.map(|o| map("line", o)))]).unwrap();
+        writer.commit(&[], None).unwrap();
+    }
+
+    #[test]
+    fn a_long_topic_is_shortened_without_losing_an_offset() {
+        let dir = tempfile::tempdir().unwrap();
+        let broker = Broker::open(BrokerConfig::new(dir.path())).unwrap();
+        let cluster: Arc<dyn Cluster> = Arc::new(EmbeddedCluster::new(broker));
+        let config = WorkerConfig { offset_topic_records: 50, ..WorkerConfig::default() };
+        let store = OffsetStore::open(&cluster, &config).unwrap();
+        let id = WriterConfig { transactional_id: Some("t".into()), ..WriterConfig::default() };
+        let mut writer = cluster.open_writer(id).unwrap();
+        for line in 0..40 {
+            commit(&store, writer.as_mut(), line % 3, Some(line));
+        }
+        commit(&store, writer.as_mut(), 1, None);
+        let wait = Duration::from_secs(10);
+        let stop = StopFlag::default();
+        let before = store.read("files", wait, &stop).unwrap();
+        assert!(before.1 && before.0.len() == 2, "{before:?}");
+        assert!(store.shorten().unwrap() > 50);
+        commit(&store, writer.as_mut(), 2, Some(77));
+        let at = TopicPartition::new("connect-offsets", 0);
+        let [start, end] =
+            [OffsetSpec::Earliest, OffsetSpec::Latest].map(|s| cluster.offset(&at, s).unwrap());
+        assert!(end - start < 10, "{start}..{end}");
+        // Somebody who reads the topic anew finds the same.
+        let again = OffsetStore::open(&cluster, &config).unwrap();
+        for store in [&store, &again] {
+            let (offsets, _) = store.read("files", wait, &stop).unwrap();
+            assert_eq!(offsets["{\"file\":0}"], map("line", 39));
+            assert_eq!(offsets["{\"file\":2}"], map("line", 77));
+            assert_eq!(offsets.len(), 2);
+        }
+    }
+}

@@ -64,6 +64,11 @@ pub(crate) fn transactional_id(group: &str, connector: &str, task: usize) -> Str
     format!("{group}-{connector}-{task}")
 }
 
+/// The transactional id under which a sink's task commits its group's offsets.
+pub(crate) fn sink_transactional_id(group: &str, connector: &str, task: usize) -> String {
+    format!("{group}-sink-{connector}-{task}")
+}
+
 /// Why a task cannot go on as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Failure {

@@ -3,7 +3,7 @@
 use super::bad::{BadInput, Stage};
 use super::sink_batch::{decode, refuse};
 use super::sink_topics::{SinkTopics, group_of};
-use super::{Failure, POLL, TaskSpec, commit};
+use super::{Failure, POLL, TaskSpec, commit, sink_transactional_id};
 use crate::convert::{Converter, ConverterConfig};
 use crate::sdk::{SinkBatch, SinkTask};
 use crate::store::State;
@@ -61,7 +61,7 @@ impl<'a> Sink<'a> {
     fn open(spec: &'a TaskSpec) -> Result<Self, Failure> {
         let config = &spec.config;
         let writer = spec.cluster.open_writer(WriterConfig {
-            transactional_id: Some(format!("{}-sink-{}-{}", spec.worker.group_id, spec.connector, spec.id)),
+            transactional_id: Some(sink_transactional_id(&spec.worker.group_id, &spec.connector, spec.id)),
             client_id: format!("connector-consumer-{}-{}", spec.connector, spec.id),
             ..WriterConfig::default()
         })?;

@@ -115,8 +115,10 @@ impl Worker {
         let mut running = std::mem::take(&mut *inner.running.lock());
         running.values().for_each(Running::ask_to_stop);
         let until = Instant::now() + CLOSE.min(inner.config.shutdown_timeout);
-        for running in running.values_mut() {
-            running.join(until);
+        for (name, running) in &mut running {
+            for task in running.join(until) {
+                tracing::warn!(connector = name, task, "a task did not stop in time and is left behind");
+            }
         }
         inner.statuses.flush(Duration::from_millis(500));
     }

@@ -4,7 +4,7 @@ use super::Worker;
 use crate::ConnectError;
 use crate::sdk::{PluginKind, SourceOffset, SourcePartition, StopFlag};
 use crate::store::TargetState;
-use crate::task::{group_of, transactional_id};
+use crate::task::{group_of, sink_transactional_id, transactional_id};
 use bd_cluster::{GroupMember, OffsetSpec, TopicPartition, WriterConfig};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl Worker {
 
     fn commit_sink(&self, name: &str, offsets: &[(TopicPartition, i64)]) -> Result<(), ConnectError> {
         let mut writer = self.inner.cluster.open_writer(WriterConfig {
-            transactional_id: Some(format!("{}-sink-{name}-0", self.inner.config.group_id)),
+            transactional_id: Some(sink_transactional_id(&self.inner.config.group_id, name, 0)),
             client_id: "connect-offsets".into(),
             ..WriterConfig::default()
         })?;

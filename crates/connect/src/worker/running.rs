@@ -37,24 +37,23 @@ impl Running {
         self.tasks.iter().for_each(|t| t.shared.stop());
     }
 
-    /// Waits for the tasks' threads; those that do not end in time are left behind.
-    pub(super) fn join(&mut self, until: Instant) {
-        for (i, task) in self.tasks.iter_mut().enumerate() {
-            task.join(i, until);
-        }
+    /// Waits for the tasks' threads. Gives the tasks that did not end in time; they are left behind.
+    pub(super) fn join(&mut self, until: Instant) -> Vec<usize> {
+        let late =
+            |(id, task): (usize, &mut Task)| (!join(&task.shared, task.thread.take(), until)).then_some(id);
+        self.tasks.iter_mut().enumerate().filter_map(late).collect()
     }
 }
 
-impl Task {
-    fn join(&mut self, id: usize, until: Instant) {
-        let Some(thread) = self.thread.take() else { return };
-        if self.shared.wait_done(until) {
-            // The thread catches panics of tasks and has nothing more to do.
-            let _ = thread.join();
-        } else {
-            tracing::warn!(task = id, "a task did not stop in time and is left behind");
-        }
+/// Waits for a task's thread; whether it ended in time.
+fn join(shared: &TaskShared, thread: Option<JoinHandle<()>>, until: Instant) -> bool {
+    let Some(thread) = thread else { return true };
+    let ended = shared.wait_done(until);
+    if ended {
+        // The thread catches panics of tasks and has nothing more to do.
+        let _ = thread.join();
     }
+    ended
 }
 
 impl Inner {
@@ -169,11 +168,30 @@ impl Inner {
     pub(super) fn stop(&self, name: &str) -> bool {
         let Some(mut running) = self.running.lock().remove(name) else { return false };
         running.ask_to_stop();
-        running.join(Instant::now() + self.config.shutdown_timeout);
+        for id in running.join(Instant::now() + self.config.shutdown_timeout) {
+            self.fence(name, id);
+        }
         for id in 0..running.tasks.len() {
             self.statuses.task_gone(name, id);
         }
         true
+    }
+
+    /// A task that did not stop in time cannot commit any more.
+    fn fence(&self, name: &str, id: usize) {
+        tracing::warn!(connector = name, task = id, "a task did not stop in time and is left behind");
+        let group = &self.config.group_id;
+        for transactional_id in
+            [task::transactional_id(group, name, id), task::sink_transactional_id(group, name, id)]
+        {
+            let config = bd_cluster::WriterConfig {
+                transactional_id: Some(transactional_id),
+                ..bd_cluster::WriterConfig::default()
+            };
+            if let Err(error) = self.cluster.open_writer(config) {
+                tracing::warn!(connector = name, task = id, %error, "it could not be fenced");
+            }
+        }
     }
 
     /// Stops a task and starts it again. Whether it was there.
@@ -186,11 +204,8 @@ impl Inner {
         };
         let Some((shared, thread)) = taken else { return false };
         shared.stop();
-        if shared.wait_done(Instant::now() + self.config.shutdown_timeout)
-            && let Some(thread) = thread
-        {
-            let _ = thread.join();
-        }
+        // One that is late is fenced by its successor.
+        join(&shared, thread, Instant::now() + self.config.shutdown_timeout);
         let mut table = self.running.lock();
         let Some(running) = table.get_mut(name) else { return false };
         let of = running.tasks.len();

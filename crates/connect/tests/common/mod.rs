@@ -1,5 +1,11 @@
 //! What the tests share: a worker over an embedded cluster, connectors to test with, bounded waiting.
-#![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    unused_imports,
+    reason = "helpers, not all used by each test file"
+)]
 
 mod faulty;
 mod plugins;
