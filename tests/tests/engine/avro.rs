@@ -260,3 +260,28 @@ fn without_a_registry_avro_is_refused_by_name() {
     assert_eq!(said, "the value format AVRO needs a schema registry, and none is configured");
     assert_eq!(small.cluster.topic("s").unwrap(), None);
 }
+
+#[test]
+fn a_null_key_is_null_in_a_stream_and_no_row_of_a_table_whatever_the_format() {
+    for format in ["KAFKA", "AVRO", "JSON"] {
+        let world = World::new();
+        let small = &world.small;
+        small.sql(&format!(
+            "CREATE STREAM s (k BIGINT KEY, id BIGINT) WITH (kafka_topic = 's', key_format = '{format}', value_format = 'JSON', partitions = 1);
+             CREATE STREAM p WITH (key_format = '{format}') AS SELECT id, k FROM s PARTITION BY k EMIT CHANGES;
+             CREATE TABLE n WITH (key_format = '{format}') AS SELECT k, COUNT(*) AS c FROM s GROUP BY k EMIT CHANGES;
+             INSERT INTO s (id) VALUES (1); INSERT INTO s (k, id) VALUES (7, 2); INSERT INTO s (id) VALUES (3);",
+        ));
+        small.drain();
+        let keys = |topic, rows| {
+            let records = small.wait_rows(topic, rows);
+            records.iter().map(|r| r.key.clone()).collect::<Vec<_>>()
+        };
+        let seven = keys("s", 3)[1].clone();
+        assert!(seven.is_some());
+        assert_eq!(keys("s", 3), [None, seven.clone(), None], "{format}");
+        assert_eq!(keys("p", 3), [None, seven.clone(), None], "{format}");
+        assert_eq!(keys("n", 1), [seven], "{format}");
+        assert_eq!(small.values("p", 3), [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#], "{format}");
+    }
+}

@@ -4,7 +4,7 @@ use super::input::{key_codec, value_codec};
 use super::state::now_ms;
 use crate::error::EngineError;
 use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer, partition_of_key};
-use bd_schema::{Codecs, Row};
+use bd_schema::{Codecs, Row, Value};
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use std::time::Duration;
 
@@ -19,18 +19,23 @@ pub(super) fn insert(
     let pick = |places: Vec<usize>| -> Row { places.into_iter().map(|i| values[i].clone()).collect() };
     let failed =
         |e: bd_schema::RecordError| EngineError::Statement(format!("INSERT INTO {}: {e}", source.name));
-    let mut key = Vec::new();
-    let key_columns = source.key_columns();
-    if !key_columns.is_empty() {
-        key_codec(source, codecs)?.encode_row(&pick(key_columns.clone()), &mut key).map_err(failed)?;
-    }
+    let key_values = pick(source.key_columns());
+    let key = match key_values.as_slice() {
+        [] => None,
+        // As in ksqlDB. The analyzer has seen to it that the row of a table has its key.
+        [Value::Null] => None,
+        _ => {
+            let mut key = Vec::new();
+            key_codec(source, codecs)?.encode_row(&key_values, &mut key).map_err(failed)?;
+            Some(key)
+        }
+    };
     let codec = value_codec(source, &source.value_schema(), codecs)?;
     let of_value = |i: &usize| source.columns[*i].place != ColumnPlace::Key;
     let mut value = Vec::new();
     codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;
     let info = cluster.topic(&source.topic)?;
     let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
-    let key = (!key_columns.is_empty()).then_some(key);
     let partition = partition_of_key(key.as_deref().unwrap_or(&value), partitions as usize);
     let mut records = RecordsBuilder::new();
     records.push(key.as_deref(), Some(&value), now_ms(), &[]);

@@ -7,7 +7,7 @@
 use super::input::{key_codec, value_codec};
 use crate::chunk::{Chunk, Op};
 use crate::error::EngineError;
-use arrow_array::{Array, Int64Array, RecordBatch};
+use arrow_array::{Array, Int64Array, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use bd_cluster::{RecordsBuilder, TopicPartition, partition_of_key};
 use bd_schema::{Codec, Codecs, Encoded};
@@ -92,25 +92,36 @@ impl Sink {
 
     /// Takes rows of the plan's root. `now` (ms, event time) goes on records of tables that have no time.
     ///
+    /// A key of one column that is NULL is a null key in a stream; in a table, as in ksqlDB, it is no row.
+    ///
     /// # Errors
     /// A row that the format cannot hold; [`EngineError::Later`].
     pub fn add(&mut self, chunk: &Chunk, now: i64) -> Result<(), EngineError> {
+        let present = self.key.as_ref().and_then(|key| key.present(chunk));
+        let keyed = match &present {
+            Some(present) => &chunk.take(present)?,
+            None => chunk,
+        };
         self.keys.clear();
         self.values.clear();
         if let Some(key) = &self.key {
-            key.encode(chunk, &mut self.keys)?;
+            key.encode(keyed, &mut self.keys)?;
         }
-        self.value.encode(chunk, &mut self.values)?;
         if self.upsert {
-            for i in 0..chunk.len {
-                let value = (chunk.op(i) == Op::Insert).then(|| self.values.get(i).to_vec());
+            self.value.encode(keyed, &mut self.values)?;
+            for i in 0..keyed.len {
+                let value = (keyed.op(i) == Op::Insert).then(|| self.values.get(i).to_vec());
                 self.changed.set(self.keys.get(i), value);
             }
             return Ok(());
         }
+        self.value.encode(chunk, &mut self.values)?;
         let times = self.time.and_then(|t| chunk.times(t));
+        let mut place = 0;
         for i in 0..chunk.len {
-            let key = self.key.as_ref().map(|_| self.keys.get(i));
+            let is_present = present.as_ref().is_none_or(|p| p.values().get(place) == Some(&(i as u32)));
+            let key = (self.key.is_some() && is_present).then(|| self.keys.get(place));
+            place += usize::from(is_present);
             let value = self.values.get(i);
             let partition = partition_of_key(key.unwrap_or(value), self.built.len());
             let time = times.filter(|t| t.is_valid(i)).map_or(now, |t: &Int64Array| t.value(i));
@@ -139,6 +150,14 @@ impl Sink {
 }
 
 impl Half {
+    /// The rows whose key is not null, where others are.
+    fn present(&self, chunk: &Chunk) -> Option<UInt32Array> {
+        let [only] = self.columns[..] else { return None };
+        let column = &chunk.columns[only];
+        let rows = || (0..chunk.len as u32).filter(|i| column.is_valid(*i as usize));
+        (column.null_count() > 0).then(|| UInt32Array::from_iter_values(rows()))
+    }
+
     fn encode(&self, chunk: &Chunk, out: &mut Encoded) -> Result<(), EngineError> {
         let columns = self.columns.iter().map(|c| chunk.columns[*c].clone()).collect();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(chunk.len));
