@@ -56,31 +56,45 @@ impl Runs {
 #[derive(Default)]
 pub(crate) struct RunsBuilder {
     runs: Runs,
-    open: Option<(usize, Option<Arc<ConnectSchema>>, Vec<Option<Row>>)>,
+    open: Option<OpenRun>,
     next: usize,
+}
+
+/// A run that is being gathered.
+struct OpenRun {
+    start: usize,
+    /// Not known while all records are null.
+    schema: Option<Arc<ConnectSchema>>,
+    rows: Vec<Option<Row>>,
+}
+
+impl OpenRun {
+    fn at(start: usize) -> Self {
+        Self { start, schema: None, rows: Vec::new() }
+    }
 }
 
 impl RunsBuilder {
     /// The next record, null.
     pub(crate) fn null(&mut self) {
         let next = self.next;
-        self.open.get_or_insert_with(|| (next, None, Vec::new())).2.push(None);
+        self.open.get_or_insert_with(|| OpenRun::at(next)).rows.push(None);
         self.next += 1;
     }
 
     /// The next record.
     pub(crate) fn row(&mut self, schema: &Arc<ConnectSchema>, row: Row) {
         let fits = match &self.open {
-            Some((_, Some(open), _)) => Arc::ptr_eq(open, schema) || open == schema,
+            Some(OpenRun { schema: Some(open), .. }) => Arc::ptr_eq(open, schema) || open == schema,
             _ => true,
         };
         if !fits {
             self.close();
         }
         let next = self.next;
-        let open = self.open.get_or_insert_with(|| (next, None, Vec::new()));
-        open.1.get_or_insert_with(|| Arc::clone(schema));
-        open.2.push(Some(row));
+        let open = self.open.get_or_insert_with(|| OpenRun::at(next));
+        open.schema.get_or_insert_with(|| Arc::clone(schema));
+        open.rows.push(Some(row));
         self.next += 1;
     }
 
@@ -92,7 +106,7 @@ impl RunsBuilder {
     }
 
     fn close(&mut self) {
-        let Some((start, schema, rows)) = self.open.take() else { return };
+        let Some(OpenRun { start, schema, rows }) = self.open.take() else { return };
         let range = start..start + rows.len();
         let cells = match schema {
             Some(schema) => Cells::Rows { schema, rows },

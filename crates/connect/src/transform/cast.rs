@@ -94,8 +94,8 @@ impl Transform for ChangeFields {
 /// `Cast`: key `spec`, `field:type,...` or one type for a record that is no struct.
 pub(super) fn open_cast(keys: &Keys, role: Role) -> Result<Box<dyn Transform>, ConfigError> {
     keys.text("spec")?;
-    let (mut fields, mut whole): (BTreeMap<String, Box<dyn Change>>, Option<Box<dyn Change>>) =
-        Default::default();
+    let mut fields: BTreeMap<String, Box<dyn Change>> = BTreeMap::new();
+    let mut whole: Option<Box<dyn Change>> = None;
     for part in keys.list("spec") {
         let (field, name) = match part.rsplit_once(':') {
             Some((field, name)) => (Some(field.trim()), name.trim()),

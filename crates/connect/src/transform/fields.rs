@@ -11,10 +11,13 @@ use std::sync::Arc;
 
 type Columns = Vec<(Field, ConnectField)>;
 
+/// The new name of a column; `None` leaves it out.
+type Choose = dyn Fn(&str) -> Option<String> + Send;
+
 /// A transform of the columns of a struct: which of the old ones, in which order, under which names.
 struct Pick {
     role: Role,
-    choose: Box<dyn Fn(&str) -> Option<String> + Send>,
+    choose: Box<Choose>,
     memo: Memo<(Arc<ConnectSchema>, Vec<usize>)>,
 }
 

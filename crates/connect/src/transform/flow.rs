@@ -108,28 +108,13 @@ impl Flow {
 
     fn inferred(mut self, role: Role, cells: &[Option<Vec<u8>>], out: &mut Step) -> Vec<Flow> {
         let mut flows = Vec::new();
-        let mut open: Option<(Option<Arc<ConnectSchema>>, Vec<Option<Row>>, Vec<usize>)> = None;
+        let mut open = Inferred::default();
         self.set(role, Cells::Null(self.len()));
-        let close = |open: &mut Option<(Option<Arc<ConnectSchema>>, Vec<Option<Row>>, Vec<usize>)>,
-                     flows: &mut Vec<Flow>| {
-            let Some((schema, rows, places)) = open.take() else { return };
-            let mut flow = self.select(&places);
-            flow.set(
-                role,
-                match schema {
-                    Some(schema) => Cells::Rows { schema, rows },
-                    None => Cells::Null(rows.len()),
-                },
-            );
-            flows.push(flow);
-        };
         for (i, cell) in cells.iter().enumerate() {
             let (schema, row) = match cell.as_ref().map(|c| serde_json::from_slice::<Json>(c)) {
                 Some(Err(error)) => {
-                    out.failed.push((
-                        self.origins[i],
-                        format!("the {role} has no schema and is not JSON: {error}"),
-                    ));
+                    let reason = format!("the {role} has no schema and is not JSON: {error}");
+                    out.failed.push((self.origins[i], reason));
                     continue;
                 }
                 None | Some(Ok(Json::Null)) => (None, None),
@@ -138,21 +123,16 @@ impl Flow {
                     (Some(Arc::new(schema)), Some(row))
                 }
             };
-            let fits = match &open {
-                Some((was, ..)) => was.is_none() || schema.is_none() || *was == schema,
-                None => true,
-            };
-            if !fits {
-                close(&mut open, &mut flows);
+            if open.schema.is_some() && schema.is_some() && open.schema != schema {
+                flows.push(std::mem::take(&mut open).into_flow(&self, role));
             }
-            let part = open.get_or_insert_with(|| (None, Vec::new(), Vec::new()));
-            if part.0.is_none() {
-                part.0 = schema;
-            }
-            part.1.push(row);
-            part.2.push(i);
+            open.schema = open.schema.take().or(schema);
+            open.rows.push(row);
+            open.places.push(i);
         }
-        close(&mut open, &mut flows);
+        if !open.places.is_empty() {
+            flows.push(open.into_flow(&self, role));
+        }
         flows
     }
 
@@ -161,6 +141,28 @@ impl Flow {
         let count = self.len();
         self.batch.headers.resize(count, Vec::new());
         self.batch.headers[i].push(header);
+    }
+}
+
+/// Consecutive records without a schema that show the same one.
+#[derive(Default)]
+struct Inferred {
+    schema: Option<Arc<ConnectSchema>>,
+    rows: Vec<Option<Row>>,
+    places: Vec<usize>,
+}
+
+impl Inferred {
+    fn into_flow(self, whole: &Flow, role: Role) -> Flow {
+        let mut flow = whole.select(&self.places);
+        flow.set(
+            role,
+            match self.schema {
+                Some(schema) => Cells::Rows { schema, rows: self.rows },
+                None => Cells::Null(self.rows.len()),
+            },
+        );
+        flow
     }
 }
 

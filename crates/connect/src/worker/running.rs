@@ -20,6 +20,9 @@ pub(super) struct Task {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A task's configuration as it is kept, and resolved with defaults.
+type TaskConfigs = (BTreeMap<String, String>, Config);
+
 /// A connector that is there.
 pub(super) struct Running {
     pub(super) kind: Option<PluginKind>,
@@ -98,7 +101,7 @@ impl Inner {
         name: &str,
         plugin: &dyn Plugin,
         config: &BTreeMap<String, String>,
-    ) -> Result<Vec<(BTreeMap<String, String>, Config)>, String> {
+    ) -> Result<Vec<TaskConfigs>, String> {
         let def = plugin.config_def();
         let resolved = secrets::resolve(config).map_err(|e| e.to_string())?.with_defaults(&def);
         let max = match resolved.get("tasks.max") {
