@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a log with an engine in this process, cases loaded into it, outputs read back.
 
+pub mod demo;
 pub mod small;
 
 use anyhow::{Context, Result, bail};
@@ -274,6 +275,14 @@ pub fn cases_binary() -> Result<PathBuf> {
     Ok(binaries()?.join("tv-cases"))
 }
 
+/// The `tv-world` binary of this build, built if need be.
+///
+/// # Errors
+/// A build that fails.
+pub fn world_binary() -> Result<PathBuf> {
+    Ok(binaries()?.join("tv-world"))
+}
+
 fn binaries() -> Result<PathBuf> {
     static BUILT: std::sync::OnceLock<std::result::Result<PathBuf, String>> = std::sync::OnceLock::new();
     let build = || -> Result<PathBuf> {
@@ -286,10 +295,12 @@ fn binaries() -> Result<PathBuf> {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = std::process::Command::new(cargo);
-        let status =
-            build.args(["build", "-q", "-p", "bd", "-p", "tv-cases"]).current_dir(root()).status()?;
+        let status = build
+            .args(["build", "-q", "-p", "bd", "-p", "tv-cases", "-p", "tv-world"])
+            .current_dir(root())
+            .status()?;
         if !status.success() {
-            bail!("cargo build -p bd -p tv-cases: {status}");
+            bail!("cargo build -p bd -p tv-cases -p tv-world: {status}");
         }
         Ok(folder)
     };
