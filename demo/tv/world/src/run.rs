@@ -40,6 +40,7 @@ const WOKEN: i64 = 2 * 3600;
 
 /// What a simulated world is like.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
+#[group(id = "world")]
 pub struct Options {
     /// Another seed, another world [default: 1, or that of DATA]
     #[arg(long)]

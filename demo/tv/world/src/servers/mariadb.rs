@@ -42,17 +42,23 @@ impl MariaDb {
         self.layout.mariadb().join("db.new")
     }
 
+    /// For temporary tables: a MariaDB that starts deletes those of any other in its folder.
+    fn temporary(&self) -> PathBuf {
+        self.layout.mariadb().join("tmp")
+    }
+
     fn settings(&self) -> PathBuf {
         self.layout.mariadb().join("my.cnf")
     }
 
     /// The settings of the server. The binlog is kept for ever: bd may be away for long, and rows are small.
     fn write_settings(&self) -> Result<()> {
-        let folder = self.layout.mariadb();
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let (folder, temporary) = (self.layout.mariadb(), self.temporary());
+        std::fs::create_dir_all(&temporary)
+            .with_context(|| format!("cannot make {}", temporary.display()))?;
         // The socket is relative to the data folder: a path in it may be 107 bytes at most.
         let text = format!(
-            "[mariadbd]\ndatadir={0}/db\nsocket=mariadbd.sock\npid-file=mariadbd.pid\nport={1}\nbind-address=127.0.0.1\n\
+            "[mariadbd]\ndatadir={0}/db\ntmpdir={0}/tmp\nsocket=mariadbd.sock\npid-file=mariadbd.pid\nport={1}\nbind-address=127.0.0.1\n\
              skip-name-resolve\ndefault-time-zone=+00:00\ncharacter-set-server=utf8mb4\nserver-id=1\nlog-bin=binlog\n\
              binlog_format=ROW\nbinlog_row_image=FULL\nmax_binlog_size=64M\nexpire_logs_days=0\n\
              innodb_buffer_pool_size=32M\ninnodb_log_file_size=16M\ninnodb_buffer_pool_dump_at_shutdown=OFF\n\
@@ -86,6 +92,7 @@ impl Server for MariaDb {
                 program("mariadb-install-db", "mariadb-server")?,
                 "--no-defaults".into(),
                 format!("--datadir={}", self.new_tables().display()),
+                format!("--tmpdir={}", self.temporary().display()),
                 format!("--user={}", user_name()?),
                 "--auth-root-authentication-method=normal".into(),
                 "--skip-test-db".into(),

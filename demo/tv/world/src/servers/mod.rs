@@ -65,7 +65,7 @@ pub fn start(server: &dyn Server, layout: &Layout) -> Result<Process> {
         let mut process = Process::start(&first, &layout.run(), &layout.logs())?;
         process.wait(READY_WITHIN);
         if process.ended() != Some("exit status: 0") {
-            bail!("{} did not make its data: {}", server.name(), log_of(layout, first.name));
+            bail!("{} did not make its data:{}", server.name(), log_of(layout, first.name));
         }
         server.first_done()?;
     }
@@ -87,11 +87,11 @@ pub fn start(server: &dyn Server, layout: &Layout) -> Result<Process> {
     loop {
         let Err(error) = server.ready() else { return Ok(process) };
         if let Some(how) = process.ended() {
-            bail!("{} ended ({how}): {}", server.name(), log_of(layout, server.name()));
+            bail!("{} ended ({how}):{}", server.name(), log_of(layout, server.name()));
         }
         if Instant::now() >= end {
             process.stop(Duration::from_secs(5));
-            bail!("{} does not answer: {error:#}: {}", server.name(), log_of(layout, server.name()));
+            bail!("{} does not answer: {error:#}:{}", server.name(), log_of(layout, server.name()));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -107,8 +107,14 @@ pub fn stop(name: &'static str, layout: &Layout) -> Result<bool> {
     Ok(true)
 }
 
-fn log_of(layout: &Layout, name: &str) -> String {
-    crate::files::tail(&layout.logs().join(format!("{name}.log")), 0, 12).join("\n  ")
+/// What the log of a server says of a failure: its errors, else its last lines.
+pub(crate) fn log_of(layout: &Layout, name: &str) -> String {
+    let lines = crate::files::tail(&layout.logs().join(format!("{name}.log")), 0, 60);
+    let errors: Vec<&String> =
+        lines.iter().filter(|line| line.contains("ERROR") || line.contains("Error")).collect();
+    let last = || lines.iter().skip(lines.len().saturating_sub(12)).collect();
+    let shown: Vec<&String> = if errors.is_empty() { last() } else { errors };
+    shown.iter().map(|line| format!("\n  {line}")).collect()
 }
 
 /// The variables that all processes of a world get.

@@ -37,6 +37,7 @@ const PLACES: usize = 1000;
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "demo")]
 pub struct Options {
     /// The program bd
     #[arg(long, value_name = "PATH")]
@@ -376,8 +377,8 @@ impl Keepers {
                     self.mariadb.adopt(server.prepare()?)
                 }
                 Some(how) => {
-                    let log = files::tail(&layout.logs().join("mariadb-init.log"), 0, 15).join("\n  ");
-                    bail!("MariaDB's data folder could not be made ({how}):\n  {log}")
+                    let log = servers::log_of(layout, "mariadb-init");
+                    bail!("MariaDB's data folder could not be made ({how}):{log}")
                 }
             },
         }
