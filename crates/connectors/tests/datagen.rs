@@ -336,6 +336,10 @@ fn what_is_not_built_is_refused_by_name() {
         assert!(errors[0].reason.contains(wanted), "{data_type}: {}", errors[0].reason);
         assert_eq!(errors[0].key, "schema.string");
     }
+    let twice = json!({"name": "f", "type": ["null", with("int", json!({"range": {"min": 0}}))],
+        "arg.properties": {"position": 1, "options": [1]}});
+    let errors = plugin().validate(&config(&record(json!([twice]))));
+    assert!(errors[0].reason.contains("one place would do"), "{}", errors[0].reason);
     let base = Config::default().with("kafka.topic", "t").with("max.interval", "0");
     for (config, key) in [
         (base.clone(), "schema.string"),

@@ -149,6 +149,20 @@ fn iteration_of(json: &Json) -> Result<Source, String> {
     Ok(Source::Iteration { start, ahead, step, restart })
 }
 
+/// The annotations of a type, which stand in it or beside it.
+fn only<'j>(
+    inner: Option<&'j Json>,
+    outer: Option<&'j Json>,
+    place: &str,
+) -> Result<Option<&'j Json>, String> {
+    match (inner, outer) {
+        (Some(_), Some(_)) => Err(format!(
+            "{place}: {ANNOTATIONS} stands both at the field and in its type: one place would do"
+        )),
+        (inner, outer) => Ok(inner.or(outer)),
+    }
+}
+
 /// Remembers the types that have names.
 struct Compiler {
     named: HashMap<String, Json>,
@@ -163,14 +177,14 @@ impl Compiler {
             Json::Object(object) => match object.get("type") {
                 Some(Json::String(name)) => (name.as_str(), Some(object)),
                 Some(inner) => {
-                    let annotations = object.get(ANNOTATIONS).or(outer);
-                    return self.node(&inner.clone(), annotations, place);
+                    let annotations = only(object.get(ANNOTATIONS), outer, place)?;
+                    return self.node(inner, annotations, place);
                 }
                 None => return Err(format!("{place}: a type wanted")),
             },
             _ => return Err(format!("{place}: a type wanted")),
         };
-        let given = object.and_then(|o| o.get(ANNOTATIONS)).or(outer);
+        let given = only(object.and_then(|o| o.get(ANNOTATIONS)), outer, place)?;
         let left = match given {
             None => Map::new(),
             Some(Json::Object(annotations)) => annotations.clone(),

@@ -99,9 +99,14 @@ impl Client {
     pub(super) fn call(&mut self, call: Call<'_>, path: &str) -> Result<Answer, String> {
         let url = format!("{}{path}", self.url());
         self.try_call(call, &url).map_err(|e| {
-            self.at = (self.at + 1) % self.urls.len().max(1);
+            self.turn();
             format!("Elasticsearch at {url} does not answer: {e}")
         })
+    }
+
+    /// Uses the next address from now on.
+    pub(super) fn turn(&mut self) {
+        self.at = (self.at + 1) % self.urls.len().max(1);
     }
 
     fn try_call(&self, call: Call<'_>, url: &str) -> Result<Answer, ureq::Error> {

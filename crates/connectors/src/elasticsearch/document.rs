@@ -291,7 +291,10 @@ fn documents(values: &Cells) -> Documents {
 impl Documents {
     /// Text that should be a JSON object.
     fn text(&mut self, text: Option<&[u8]>) {
-        let Some(text) = text else { return self.cells.push(Document::Null) };
+        // Connect's JSON converter reads `null` as null.
+        let Some(text) = text.filter(|t| t.trim_ascii() != b"null") else {
+            return self.cells.push(Document::Null);
+        };
         if let Err(e) = serde_json::from_slice::<IgnoredAny>(text) {
             return self.cells.push(Document::Bad(format!("the value is not valid JSON: {e}")));
         }

@@ -154,11 +154,13 @@ impl Sender {
     }
 
     /// What an answer other than 200 to a bulk request means.
-    fn trouble(&self, answer: &Answer) -> Trouble {
-        let url = self.client.url();
-        let reason = format!("{url}/_bulk: {}", answer.describe());
+    fn trouble(&mut self, answer: &Answer) -> Trouble {
+        let reason = format!("{}/_bulk: {}", self.client.url(), answer.describe());
         match answer.status {
-            _ if answer.may_work_later() => Trouble::Later(reason, answer.retry_after),
+            _ if answer.may_work_later() => {
+                self.client.turn();
+                Trouble::Later(reason, answer.retry_after)
+            }
             413 => Trouble::Whole(reason),
             400 if answer.json().get("error").is_some() => Trouble::Whole(reason),
             401 | 403 => Trouble::Fatal(format!(

@@ -281,8 +281,8 @@ fn header(
         match lines.next(&mut line)? {
             Line::Whole => {}
             Line::Partial if !settings.tail => lines.take_partial(),
-            Line::End | Line::Partial | Line::Endless => return Err(Unusable::Wait),
-            Line::TooLong => {
+            Line::End | Line::Partial => return Err(Unusable::Wait),
+            Line::TooLong | Line::Endless => {
                 return Err(Unusable::Bad("its header is longer than max.line.bytes".to_owned()));
             }
         }

@@ -193,8 +193,11 @@ fn null_values_do_as_the_configuration_says() {
         let server = Server::start(Vec::new());
         let mut task = sink(&server, &[("behavior.on.null.values", behaviour)]);
         let keys = Cells::Bytes(vec![Some(b"k".to_vec()), None]);
-        assert_eq!(task.put(&sink_batch(keys, Cells::Null(2))).unwrap().len(), rejected, "{behaviour}");
-        assert_eq!(server.requests("POST").len(), sent, "{behaviour}");
+        let values = [Cells::Null(2), Cells::Bytes(vec![Some(b" null".to_vec()), None])];
+        for values in values {
+            assert_eq!(task.put(&sink_batch(keys.clone(), values)).unwrap().len(), rejected, "{behaviour}");
+        }
+        assert_eq!(server.requests("POST").len(), sent * 2, "{behaviour}");
     }
 }
 
@@ -277,6 +280,15 @@ fn nobody_there_is_retriable_and_the_next_address_is_tried() {
     let server = Server::start(Vec::new());
     let mut task = sink(&server, &[("connection.url", &format!("{dead},{}", server.url))]);
     assert_eq!(task.put(&keyed(1)).unwrap(), []);
+}
+
+#[test]
+fn an_address_that_fails_is_left_for_the_next() {
+    let sick = Server::start(vec![Act::Whole(503, "", "{}"); 10]);
+    let well = Server::start(Vec::new());
+    let urls = format!("{},{}", sick.url, well.url);
+    assert_eq!(sink(&sick, &[("connection.url", &urls)]).put(&keyed(1)).unwrap(), []);
+    assert_eq!((sick.requests("POST").len(), well.requests("POST").len()), (1, 1));
 }
 
 #[test]
