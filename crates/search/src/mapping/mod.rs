@@ -9,7 +9,7 @@ mod field;
 mod parse;
 
 pub(crate) use document::{Document, document};
-pub(crate) use field::{Field, Kind};
+pub(crate) use field::{Column as ColumnKind, Field, Kind, plain};
 
 use std::collections::BTreeMap;
 
