@@ -7,15 +7,49 @@ import { project } from './project.mjs';
 
 const ID = 'virtual:world';
 
-function ring(points, close) {
+/** Longitudes without jumps: a ring that crosses the antimeridian goes on beyond 180. */
+function unwrapped(points) {
+  let shift = 0;
+  return points.map(([lon, lat], i) => {
+    const step = i > 0 ? lon - points[i - 1][0] : 0;
+    if (step > 180) shift -= 360;
+    else if (step < -180) shift += 360;
+    return [lon + shift, lat];
+  });
+}
+
+/** The part of a ring on one side of a meridian (Sutherland and Hodgman). */
+function clipped(points, meridian, side) {
+  const inside = ([lon]) => (lon - meridian) * side <= 0;
+  const cut = ([lon0, lat0], [lon1, lat1]) => [meridian, lat0 + ((lat1 - lat0) * (meridian - lon0)) / (lon1 - lon0)];
+  return points.flatMap((to, i) => {
+    const from = points.at(i - 1);
+    if (inside(from) !== inside(to)) return inside(to) ? [cut(from, to), to] : [cut(from, to)];
+    return inside(to) ? [to] : [];
+  });
+}
+
+/** A ring as rings between -180 and 180. */
+function cut(points) {
+  const whole = unwrapped(points);
+  return [-360, 0, 360]
+    .map((shift) => whole.map(([lon, lat]) => [lon + shift, lat]))
+    .map((moved) => clipped(clipped(moved, 180, 1), -180, -1))
+    .filter((part) => part.length > 2);
+}
+
+function line(points, close) {
   let path = '';
   let before = '';
+  let last = null;
   for (const [lon, lat] of points) {
     const [x, y] = project(lon, lat);
     const at = `${x.toFixed(1)} ${y.toFixed(1)}`;
     if (at === before) continue;
-    path += `${path === '' ? 'M' : 'L'}${at}`;
+    const jump = last === null || Math.abs(lon - last) > 180;
+    path += `${jump ? 'M' : 'L'}${at}`;
     before = at;
+    last = lon;
   }
   return close ? `${path}Z` : path;
 }
@@ -31,8 +65,8 @@ function paths() {
   );
   const borders = mesh(atlas, countries, (a, b) => a !== b).coordinates;
   return {
-    land: land.map((points) => ring(points, true)).join(''),
-    borders: borders.map((points) => ring(points, false)).join(''),
+    land: land.flatMap(cut).map((points) => line(points, true)).join(''),
+    borders: borders.map((points) => line(points, false)).join(''),
   };
 }
 

@@ -35,17 +35,17 @@ export const DASHBOARD = {
   range: '15m',
   refresh_ms: 500,
   panels: [
-    panel('p0', 'stat', 'Watching now', 0, 0, 3, 2, { unit: 'viewers' }),
-    panel('p1', 'stat', 'Events per second', 3, 0, 3, 2, { unit: '/s' }),
-    panel('p2', 'stat', 'Newest row', 6, 0, 2, 2, { age: true }),
-    panel('p3', 'stat', 'Subscribers', 8, 0, 2, 2),
-    panel('p4', 'stat', 'Shows watched', 10, 0, 2, 2),
-    panel('p5', 'timeseries', 'Current viewers by channel', 0, 2, 8, 5, { unit: 'viewers', hint: 'Devices that are on, each change as it happens', ranged: true }),
-    panel('p6', 'top', 'Top shows', 8, 2, 4, 5, { unit: 'min', decimals: 0, hint: 'By minutes watched' }),
-    panel('p7', 'map', 'Active devices', 0, 7, 8, 6, { unit: 'devices', hint: 'Where devices are that are on' }),
-    panel('p8', 'bars', 'Minutes by age and gender', 8, 7, 4, 3, { unit: 'min', decimals: 0 }),
-    panel('p9', 'table', 'Ad reach', 8, 10, 4, 6, { hint: 'How many people saw an ad, and how often each of them did' }),
-    panel('p10', 'timeseries', 'Events by source', 0, 13, 8, 3, { unit: '/s', hint: 'Records per second of each source’s topic', ranged: true }),
+    panel('p0', 'stat', 'Watching now', 0, 0, 3, 3, { unit: 'viewers' }),
+    panel('p1', 'stat', 'Events per second', 3, 0, 3, 3, { unit: '/s' }),
+    panel('p2', 'stat', 'Newest row', 6, 0, 2, 3, { age: true }),
+    panel('p3', 'stat', 'Subscribers', 8, 0, 2, 3),
+    panel('p4', 'stat', 'Shows watched', 10, 0, 2, 3),
+    panel('p5', 'timeseries', 'Current viewers by channel', 0, 3, 6, 7, { unit: 'viewers', hint: 'Devices that are on, each change as it happens', ranged: true }),
+    panel('p6', 'top', 'Top shows', 6, 3, 3, 7, { unit: 'min', decimals: 0, hint: 'By minutes watched' }),
+    panel('p7', 'map', 'Active devices', 0, 10, 6, 8, { unit: 'devices', hint: 'Where devices are that are on' }),
+    panel('p8', 'bars', 'Minutes by age and gender', 9, 3, 3, 7, { unit: 'min', decimals: 0 }),
+    panel('p9', 'table', 'Ad reach', 6, 10, 3, 8, { hint: 'How many people saw an ad, and how often each of them did' }),
+    panel('p10', 'timeseries', 'Events by source', 9, 10, 3, 8, { unit: '/s', hint: 'Records per second of each source’s topic', ranged: true }),
   ],
 };
 
@@ -73,7 +73,7 @@ export function dashboard(now, range) {
   const minutes = [[2140, 1980], [9120, 8420], [12810, 13460], [10230, 8170]];
   const next = random(3);
   const points = CITIES.map(([lon, lat, name]) => [lon, lat, 4 + Math.floor(next() ** 3 * 260), name]);
-  const ads = Array.from({ length: 12 }, (_, i) => {
+  const ads = Array.from({ length: 10 }, (_, i) => {
     const reach = Math.round(3120 / (1 + i * 0.24) + (tick % 50));
     const views = Math.round(reach * (1.3 + ((i * 7) % 5) / 4));
     return [1001 + ((i * 37) % 90), reach, views, views / reach];

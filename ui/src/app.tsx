@@ -52,7 +52,7 @@ export function App() {
           <button className="icon" onClick={toggleTheme} aria-label={`Use the ${theme === 'dark' ? 'light' : 'dark'} theme`} title="Theme (t)">
             <Icon name={theme === 'dark' ? 'sun' : 'moon'} />
           </button>
-          <button className="icon" onClick={() => setHelp(true)} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">
+          <button className="icon keys-button" onClick={() => setHelp(true)} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">
             <Icon name="help" />
           </button>
         </div>

@@ -27,7 +27,7 @@ export function number(value: number | null | undefined, decimals?: number | nul
 export function compact(value: number | null | undefined, decimals?: number | null): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
   if (Math.abs(value) < 10_000) return number(value, decimals);
-  return formatter({ notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+  return formatter({ notation: 'compact', minimumSignificantDigits: 3, maximumSignificantDigits: 3 }).format(value);
 }
 
 /** Bytes: 1.5 MB. */

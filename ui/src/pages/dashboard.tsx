@@ -92,7 +92,7 @@ export function DashboardPage({ name, others }: Props) {
 }
 
 function GridSkeleton() {
-  const places = [[1, 1, 3, 2], [4, 1, 3, 2], [7, 1, 3, 2], [10, 1, 3, 2], [1, 3, 8, 5], [9, 3, 4, 5]];
+  const places = [[1, 1, 3, 3], [4, 1, 3, 3], [7, 1, 3, 3], [10, 1, 3, 3], [1, 4, 6, 7], [7, 4, 6, 7]];
   return places.map(([x, y, w, h], i) => (
     <div key={i} className="panel" style={{ '--x': x, '--y': y, '--w': w, '--h': h } as React.CSSProperties} aria-hidden="true">
       <div className="panel-skeleton"><span className="bone" /></div>

@@ -87,7 +87,7 @@ export function TopicPage({ name }: { name: string }) {
           <table className="list messages">
             <thead>
               <tr>
-                <th scope="col" className="num">Partition</th>
+                <th scope="col" className="num wide">Partition</th>
                 <th scope="col" className="num">Offset</th>
                 <th scope="col" className="wide">Time</th>
                 <th scope="col">Key</th>
@@ -111,7 +111,7 @@ function MessageRow({ message: m, open, onToggle }: { message: Message; open: bo
   return (
     <Fragment>
       <tr className={`link-row${open ? ' open' : ''}`} onClick={onToggle}>
-        <td className="num dim">{m.partition}</td>
+        <td className="num wide dim">{m.partition}</td>
         <td className="num">
           <button data-row className="plain mono" aria-expanded={open} aria-label={`Message ${m.partition}-${m.offset}`} onClick={(e) => { e.stopPropagation(); onToggle(); }}>
             {m.offset}
@@ -125,6 +125,7 @@ function MessageRow({ message: m, open, onToggle }: { message: Message; open: bo
         <tr className="detail">
           <td colSpan={5}>
             <dl className="facts">
+              <div><dt>Partition</dt><dd>{m.partition}</dd></div>
               <div><dt>Time</dt><dd>{time(m.timestamp, 0, true)}</dd></div>
               <div><dt>Key</dt><dd>{kind(m.key)}</dd></div>
               <div><dt>Value</dt><dd>{kind(m.value)}</dd></div>

@@ -7,7 +7,7 @@
 //! panels:
 //!   - title: Current viewers
 //!     kind: timeseries
-//!     grid: {x: 0, y: 0, w: 8, h: 4}   # of 12 columns; a row is 80 px
+//!     grid: {x: 0, y: 0, w: 8, h: 7}   # of 12 columns; a row is 32 px, and 10 between two
 //!     index: current_viewers_history
 //!     time: ts                 # the time range applies to it; without it, it does not
 //!     value: {last: viewers}

@@ -8,6 +8,8 @@ use super::{
 use serde_yaml_ng::Value;
 use std::time::Duration;
 
+/// The height of a panel that does not say its own.
+const ROWS: u16 = 7;
 const MAX_PANELS: usize = 48;
 const MAX_ROWS: u64 = 500;
 const MAX_PLACES: u64 = 10_000;
@@ -64,9 +66,9 @@ fn placed(mut panels: Vec<Panel>, problems: &mut Problems) -> Vec<Panel> {
     let mut y = panels.iter().filter(|p| p.grid.w > 0).map(|p| p.grid.y + p.grid.h).max().unwrap_or(0);
     let mut x = 0;
     for panel in panels.iter_mut().filter(|p| p.grid.w == 0) {
-        panel.grid = Grid { x, y, w: COLUMNS / 2, h: 4 };
+        panel.grid = Grid { x, y, w: COLUMNS / 2, h: ROWS };
         x = COLUMNS / 2 - x;
-        y += if x == 0 { 4 } else { 0 };
+        y += if x == 0 { ROWS } else { 0 };
     }
     for (i, a) in panels.iter().enumerate() {
         let meets = |b: &&Panel| {
@@ -138,7 +140,7 @@ fn grid(keys: &mut Keys<'_>) -> Grid {
         x: side("x", 0, columns - 1),
         y: side("y", 0, 1000),
         w: side("w", 1, columns),
-        h: side("h", 1, 20),
+        h: side("h", 1, 60),
     };
     if grid.x + grid.w > COLUMNS {
         let problem = format!("x + w is {}; there are {COLUMNS} columns", grid.x + grid.w);
