@@ -14,7 +14,7 @@ use super::AvroField;
 use super::parse::{AvroError, legal};
 use crate::{DataType, Field, Schema};
 use serde_json::{Map, Value as Json, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The name of the records that ksqlDB's statements write.
 pub const KSQL_RECORD: &str = "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema";
@@ -26,8 +26,7 @@ pub const KSQL_RECORD: &str = "io.confluent.ksql.avro_schemas.KsqlDataSourceSche
 /// Two columns of a record have the same name in Avro.
 pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[AvroField]) -> Result<String, AvroError> {
     let full = legal(name);
-    let mut declared = Declaring { root: simple(&full).to_owned(), taken: HashSet::new() };
-    declared.taken.insert(declared.root.clone());
+    let mut declared = Declaring::new(&full);
     let mut record = declared.record(&full, &schema.fields, fields, "")?;
     record.insert("connect.name".into(), name.into());
     Ok(Json::Object(record).to_string())
@@ -39,7 +38,8 @@ pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[AvroField]) -> Resu
 /// As [`avro_of_schema`]'s.
 pub fn avro_of_value(data_type: &DataType) -> Result<String, AvroError> {
     let full = KSQL_RECORD;
-    let mut declared = Declaring { root: simple(full).to_owned(), taken: HashSet::new() };
+    let mut declared = Declaring::new(full);
+    declared.taken.clear();
     let mut avro = declared.data_type(data_type, "", None)?;
     if let (DataType::Struct(_), Some(record)) = (data_type, avro.as_object_mut()) {
         record.insert("namespace".into(), namespace(full).into());
@@ -76,10 +76,18 @@ pub(super) fn field_name(name: &str) -> String {
 /// One declaration at work: every record in it needs a name of its own.
 struct Declaring {
     root: String,
+    /// Names without their namespaces.
     taken: HashSet<String>,
+    /// Records that were given their names.
+    named: HashMap<String, Json>,
 }
 
 impl Declaring {
+    fn new(full: &str) -> Self {
+        let root = simple(full).to_owned();
+        Self { taken: HashSet::from([root.clone()]), root, named: HashMap::new() }
+    }
+
     fn record(
         &mut self,
         full: &str,
@@ -96,8 +104,7 @@ impl Declaring {
                 return Err(AvroError::new(reason));
             }
             let more = more.get(i);
-            let semantic = more.and_then(|m| m.semantic.as_deref());
-            let data_type = self.data_type(&column.data_type, &format!("{path}_{name}"), semantic)?;
+            let data_type = self.data_type(&column.data_type, &format!("{path}_{name}"), more)?;
             fields.push(match more {
                 Some(more) if more.required => json!({"name": name, "type": data_type}),
                 _ => json!({"name": name, "type": ["null", data_type], "default": null}),
@@ -117,7 +124,7 @@ impl Declaring {
         &mut self,
         data_type: &DataType,
         path: &str,
-        semantic: Option<&str>,
+        more: Option<&AvroField>,
     ) -> Result<Json, AvroError> {
         let optional = |avro: Json| json!(["null", avro]);
         let mut avro = match data_type {
@@ -144,11 +151,10 @@ impl Declaring {
                 json!({"type": "map", "values": optional(values)})
             }
             DataType::Struct(fields) => {
-                let name = self.fresh(path);
-                Json::Object(self.record(&name, fields, &[], path)?)
+                return self.structure(fields, path, more);
             }
         };
-        if let Some(semantic) = semantic {
+        if let Some(semantic) = more.and_then(|m| m.semantic.as_deref()) {
             if let Json::String(name) = &avro {
                 avro = json!({"type": name});
             }
@@ -158,6 +164,34 @@ impl Declaring {
             }
         }
         Ok(avro)
+    }
+
+    /// A record by the name that it is known by; the same record again is a reference to it.
+    fn structure(
+        &mut self,
+        fields: &[Field],
+        path: &str,
+        more: Option<&AvroField>,
+    ) -> Result<Json, AvroError> {
+        let of_fields = more.map_or(&[][..], |m| &m.fields);
+        let Some(semantic) = more.and_then(|m| m.semantic.as_deref()) else {
+            let name = self.fresh(path);
+            return Ok(Json::Object(self.record(&name, fields, of_fields, path)?));
+        };
+        let full = legal(semantic);
+        let known = self.named.get(&full).cloned();
+        let free = full.contains('.') && (known.is_some() || self.taken.insert(simple(&full).to_owned()));
+        let name = if free { full } else { self.fresh(path) };
+        let mut record = self.record(&name, fields, of_fields, path)?;
+        record.insert("connect.name".into(), semantic.into());
+        match known {
+            Some(known) if known == Json::Object(record.clone()) => return Ok(name.into()),
+            // Another one of that name.
+            Some(_) => record.insert("name".into(), self.fresh(path).into()),
+            None if free => self.named.insert(name, Json::Object(record.clone())),
+            None => None,
+        };
+        Ok(Json::Object(record))
     }
 
     fn fresh(&mut self, path: &str) -> String {

@@ -18,6 +18,7 @@ use crate::{DataType, Field, Schema};
 use apache_avro::Schema as Avro;
 use apache_avro::schema::UnionSchema;
 use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is known of a field beyond its name and type.
@@ -26,8 +27,10 @@ pub struct AvroField {
     /// Never null.
     pub required: bool,
     /// Connect's name of its type (`connect.name`), such as `io.debezium.time.ZonedTimestamp`; those of Connect's own logical types
-    /// are told by the type.
+    /// are told by the type. Of a struct the record's full name.
     pub semantic: Option<String>,
+    /// Of a struct: what is known of its own fields, in their order; empty if all are optional and nothing else is known.
+    pub fields: Vec<AvroField>,
 }
 
 /// An Avro declaration in bd's terms.
@@ -57,16 +60,14 @@ pub fn schema_of_avro(text: &str) -> Result<AvroShape, AvroError> {
     let avro_text = Arc::from(text);
     let Avro::Record(record) = not_null(&avro) else {
         let schema = Schema::new(vec![Field::new("value", deriving.data_type(&avro, 0)?)]);
-        let fields = vec![field(&json)];
+        let fields = vec![Declared::of(&json).field(&json, "", 0)];
         return Ok(AvroShape { name: None, schema, fields, single: true, avro: avro_text });
     };
-    let declaration = json_not_null(&json);
-    let declared = declaration.get("fields").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-    let fields = declared.iter().map(|f| f.get("type").map(field).unwrap_or_default()).collect();
-    let name = declaration.get("connect.name").and_then(Json::as_str).map(str::to_owned);
-    let name = name.unwrap_or_else(|| full_name(declaration));
     let schema =
         Schema::new(deriving.fields(&avro, record.fields.iter().map(|f| (f.name.as_str(), &f.schema)), 0)?);
+    let declared = Declared::of(&json);
+    let (declaration, within) = declared.record(json_not_null(&json), "").unwrap_or((&json, String::new()));
+    let (name, fields) = declared.of_record(declaration, &within, 0);
     Ok(AvroShape { name: Some(name), schema, fields, single: false, avro: avro_text })
 }
 
@@ -75,21 +76,88 @@ pub const MAX_TYPES: usize = 10_000;
 /// Deeper declarations, references unfolded, are refused.
 pub const MAX_DEPTH: usize = 32;
 
-fn full_name(declaration: &Json) -> String {
-    let text = |key: &str| declaration.get(key).and_then(Json::as_str).unwrap_or_default();
-    match (text("namespace"), text("name")) {
-        ("", name) => name.to_owned(),
-        (_, name) if name.contains('.') => name.to_owned(),
-        (namespace, name) => format!("{namespace}.{name}"),
+/// The text's records by their full names: what the parser drops is read from them.
+struct Declared<'a>(HashMap<String, &'a Json>);
+
+fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+    json.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// The full name of a type, and the namespace that holds within it.
+fn full_name(name: &str, namespace: &str) -> (String, String) {
+    match name.rsplit_once('.') {
+        Some((namespace, _)) => (name.to_owned(), namespace.to_owned()),
+        None if namespace.is_empty() => (name.to_owned(), String::new()),
+        None => (format!("{namespace}.{name}"), namespace.to_owned()),
     }
 }
 
-fn field(data_type: &Json) -> AvroField {
-    let is_null = |b: &Json| b.as_str() == Some("null");
-    let required = !is_null(data_type) && !data_type.as_array().is_some_and(|u| u.iter().any(is_null));
-    let semantic = json_not_null(data_type).get("connect.name").and_then(Json::as_str);
-    let semantic = semantic.filter(|s| !s.starts_with("org.apache.kafka.connect.data."));
-    AvroField { required, semantic: semantic.map(str::to_owned) }
+fn name_of(record: &Json, within: &str) -> (String, String) {
+    let namespace = record.get("namespace").and_then(Json::as_str).unwrap_or(within);
+    full_name(text(record, "name"), namespace)
+}
+
+impl<'a> Declared<'a> {
+    fn of(json: &'a Json) -> Self {
+        let mut declared = Self(HashMap::new());
+        declared.collect(json, "");
+        declared
+    }
+
+    fn collect(&mut self, json: &'a Json, within: &str) {
+        match json {
+            Json::Array(branches) => branches.iter().for_each(|b| self.collect(b, within)),
+            Json::Object(object) => {
+                if let Some(fields) = object.get("fields").and_then(Json::as_array) {
+                    let (name, namespace) = name_of(json, within);
+                    self.0.entry(name).or_insert(json);
+                    fields.iter().filter_map(|f| f.get("type")).for_each(|t| self.collect(t, &namespace));
+                }
+                let inner = ["type", "items", "values"].iter().filter_map(|key| object.get(*key));
+                inner.for_each(|inner| self.collect(inner, within));
+            }
+            _ => {}
+        }
+    }
+
+    /// The record of a type, and the namespace where it stands.
+    fn record(&self, json: &'a Json, within: &str) -> Option<(&'a Json, String)> {
+        match json {
+            Json::String(name) => {
+                let record = *self.0.get(&full_name(name, within).0)?;
+                let namespace = full_name(name, within).1;
+                Some((record, namespace))
+            }
+            Json::Object(object) if object.contains_key("fields") => Some((json, within.to_owned())),
+            Json::Object(object) => self.record(object.get("type")?, within),
+            _ => None,
+        }
+    }
+
+    /// What is known of a field of that type.
+    fn field(&self, data_type: &'a Json, within: &str, depth: usize) -> AvroField {
+        let is_null = |b: &Json| b.as_str() == Some("null");
+        let required = !is_null(data_type) && !data_type.as_array().is_some_and(|u| u.iter().any(is_null));
+        let of = json_not_null(data_type);
+        if let Some((record, within)) = self.record(of, within).filter(|_| depth < MAX_DEPTH) {
+            let (name, fields) = self.of_record(record, &within, depth + 1);
+            let plain = |f: &AvroField| *f == AvroField::default();
+            let fields = if fields.iter().all(plain) { Vec::new() } else { fields };
+            return AvroField { required, semantic: Some(name), fields };
+        }
+        let semantic = of.get("connect.name").and_then(Json::as_str);
+        let semantic = semantic.filter(|s| !s.starts_with("org.apache.kafka.connect.data."));
+        AvroField { required, semantic: semantic.map(str::to_owned), fields: Vec::new() }
+    }
+
+    /// The name of a record and what is known of its fields.
+    fn of_record(&self, record: &'a Json, within: &str, depth: usize) -> (String, Vec<AvroField>) {
+        let (name, namespace) = name_of(record, within);
+        let fields = record.get("fields").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let field = |f: &'a Json| f.get("type").map(|t| self.field(t, &namespace, depth)).unwrap_or_default();
+        let name = record.get("connect.name").and_then(Json::as_str).map_or(name, str::to_owned);
+        (name, fields.iter().map(field).collect())
+    }
 }
 
 /// The one branch beside null; others are themselves.

@@ -1,6 +1,6 @@
 //! What Avro alone promises; what every codec promises is in the conformance suite.
 
-use super::{AvroCodec, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
+use super::{AvroCodec, AvroField, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
 use crate::conformance::{self, Malformed, telling_values};
 use crate::{
     Codec, DataType, Field, RecordError, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry,
@@ -503,4 +503,35 @@ fn a_reader_tells_the_columns_by_the_writer_s_schema() {
     assert!(!reader.decode(&framed(99, &[0])).unwrap_err().retriable);
     registry.away.store(true, Ordering::Relaxed);
     assert!(reader.decode(&framed(99, &[0])).unwrap_err().retriable);
+}
+
+#[test]
+fn records_within_keep_their_names_and_what_is_known_of_their_fields() {
+    let of = |required, semantic: Option<&str>, fields: &[AvroField]| AvroField {
+        required,
+        semantic: semantic.map(str::to_owned),
+        fields: fields.to_vec(),
+    };
+    let row = [("id", DataType::Integer), ("at", DataType::Varchar)];
+    let value = DataType::Struct(row.map(|(n, t)| Field::new(n, t)).into());
+    let change = schema(&[
+        ("before", value.clone()),
+        ("after", value.clone()),
+        ("other", value),
+        ("op", DataType::Varchar),
+    ]);
+    let known = [of(true, None, &[]), of(false, Some("io.debezium.time.ZonedTimestamp"), &[])];
+    let name = Some("my-tv.users.Value");
+    let fields = [
+        of(false, name, &known),
+        of(true, name, &known),
+        of(false, name, &[of(true, None, &[]), of(true, None, &[])]),
+        of(true, None, &[]),
+    ];
+    let declared = avro_of_schema("my-tv.users.Envelope", &change, &fields).unwrap();
+    apache_avro::Schema::parse_str(&declared).unwrap();
+    assert!(declared.contains(r#"{"name":"after","type":"my_tv.users.Value"}"#), "{declared}");
+    let shape = schema_of_avro(&declared).unwrap();
+    assert_eq!((shape.name.as_deref(), &shape.schema), (Some("my-tv.users.Envelope"), &change));
+    assert_eq!(shape.fields, fields);
 }
