@@ -32,6 +32,8 @@ impl Request {
 /// What a server says to a request.
 enum Reply {
     Json(Value),
+    /// The server ends the connection after it without a word.
+    Last(Value),
     Status(u16, &'static str, &'static str),
     Bytes(Vec<u8>),
     /// A byte every so often.
@@ -87,8 +89,12 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, reply: &dyn Fn(&Reque
         let target = first.split(' ').nth(1)?.to_owned();
         let request = Request { target, head, body: String::from_utf8(body).ok()? };
         log.lock().unwrap().push(request.clone());
-        let (status, headers, body) = match reply(&request) {
-            Reply::Json(json) => (200, "Content-Type: application/json\r\n", json.to_string().into_bytes()),
+        let reply = reply(&request);
+        let last = matches!(reply, Reply::Last(_));
+        let (status, headers, body) = match reply {
+            Reply::Json(json) | Reply::Last(json) => {
+                (200, "Content-Type: application/json\r\n", json.to_string().into_bytes())
+            }
             Reply::Status(status, headers, body) => (status, headers, body.as_bytes().to_vec()),
             Reply::Bytes(bytes) => (200, "", bytes),
             Reply::Slow(pause) => {
@@ -107,6 +113,9 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, reply: &dyn Fn(&Reque
         let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).ok()?;
         stream.write_all(&body).ok()?;
+        if last {
+            return None;
+        }
     }
 }
 
@@ -362,6 +371,28 @@ fn a_server_that_is_away_slow_or_cut_off_is_tried_again() {
     let mut task = worker.open().unwrap();
     let error = worker.failure(&mut task);
     assert!(matches!(&error, TaskError::Retriable(m) if m.contains("127.0.0.1:1/data")), "{error:?}");
+}
+
+#[test]
+fn a_connection_that_the_server_ended_is_replaced() {
+    let server = Server::start(|r| match history(r, 5000) {
+        Reply::Json(json) => Reply::Last(json),
+        other => other,
+    });
+    let mut worker = feed(&server, &[("http.timer.catchup.interval.millis", "20")]);
+    let mut task = worker.open().unwrap();
+    worker.until(&mut task, "all records", |w| w.records.len() >= 5000);
+    assert_eq!(worker.records.len(), 5000);
+}
+
+#[test]
+fn a_server_without_tls_at_an_https_url_is_an_error() {
+    let server = Server::start(|_| Reply::Json(json!({})));
+    let url = server.address.replace("http:", "https:");
+    let mut worker = feed(&server, &[("http.request.url", &url)]);
+    let mut task = worker.open().unwrap();
+    let error = worker.failure(&mut task);
+    assert!(matches!(&error, TaskError::Retriable(m) if m.contains(&url)), "{error:?}");
 }
 
 #[test]

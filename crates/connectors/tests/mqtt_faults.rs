@@ -141,7 +141,8 @@ fn nonsense_ends_the_connection() {
 fn answers_go_out_only_after_the_commit() {
     let (uri, thread) = broker(|mut s| {
         s.write_all(CONNACK).unwrap();
-        (packet(&mut s), packet(&mut s));
+        packet(&mut s);
+        packet(&mut s);
         s.write_all(b"\x90\x04\0\x01\x02\x02\xD0\0\x34\x05\0\x01a\0\x07").unwrap();
         // The first packet after the message tells that it is committed: PUBREC, then PUBCOMP only after PUBREL.
         assert_eq!(packet(&mut s), b"\x50\x02\0\x07");

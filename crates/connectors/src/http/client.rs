@@ -53,7 +53,7 @@ impl Client {
             .timeout_global(Some(settings.connect_timeout + settings.read_timeout))
             .max_idle_age(settings.idle)
             .proxy(None);
-        if let Some((host, port, login)) = &settings.proxy {
+        if let Some(super::settings::Proxy { host, port, login }) = &settings.proxy {
             let mut proxy = Proxy::builder(ProxyProtocol::Http).host(host).port(*port);
             if let Some((user, password)) = login {
                 proxy = proxy.username(user).password(password);
@@ -149,6 +149,7 @@ fn fill(
         None => {}
     }
     let body = request.body.as_ref().map(|b| fill(b, plain)).transpose()?;
+    secrets.extend(secrets.iter().map(|s| percent(s)).collect::<Vec<_>>());
     secrets.retain(|s| !s.is_empty());
     Ok(Filled { url, headers, body, shown, secrets })
 }

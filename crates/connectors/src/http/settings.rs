@@ -49,6 +49,15 @@ impl std::fmt::Display for Pointer {
     }
 }
 
+/// A proxy.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Username and password.
+    pub(super) login: Option<(String, String)>,
+}
+
 /// How a response is read.
 #[derive(Debug)]
 pub(super) struct ResponseSettings {
@@ -82,8 +91,8 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Duration,
     pub(super) idle: Duration,
-    /// Host, port, username and password.
-    pub(super) proxy: Option<(String, u16, Option<(String, String)>)>,
+    /// How to go out, where not directly.
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Settings {
@@ -323,14 +332,12 @@ fn entities(config: &Config) -> Result<Vec<Map<String, Value>>, ConfigError> {
     Ok(entities)
 }
 
-type Proxy = (String, u16, Option<(String, String)>);
-
 fn proxy(config: &Config) -> Result<Option<Proxy>, ConfigError> {
     let Some(host) = config.get("http.client.proxy.host") else { return Ok(None) };
     let login = config.get("http.client.proxy.username").map(|user| {
         (user.to_owned(), config.get("http.client.proxy.password").unwrap_or_default().to_owned())
     });
-    Ok(Some((host.to_owned(), config.number("http.client.proxy.port")?, login)))
+    Ok(Some(Proxy { host: host.to_owned(), port: config.number("http.client.proxy.port")?, login }))
 }
 
 #[cfg(test)]

@@ -153,6 +153,11 @@ impl Exchanges {
         answers: &mut Vec<Answer>,
     ) -> Result<Arrival, Overflow> {
         let slot = &mut self.slots[usize::from(id)];
+        if !dup && !self.resending && slot.seen == 0 && !slot.closing {
+            // Sent for the first time: a broker that crashed has forgotten the exchange of that id.
+            self.open -= usize::from(slot.open);
+            (slot.open, slot.committed) = (0, 0);
+        }
         if slot.seen < slot.open {
             slot.seen += 1;
             answer(slot, id, answers);

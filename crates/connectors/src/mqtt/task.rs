@@ -138,7 +138,7 @@ impl SourceTask for MqttTask {
         let start = Instant::now();
         let mut released: Option<Instant> = None;
         let mut gathered = Gathered::default();
-        let mut more = false;
+        let (mut more, mut filled) = (false, false);
         loop {
             self.take(&mut gathered)?;
             if gathered.is_full() || !more && !gathered.is_empty() {
@@ -149,7 +149,7 @@ impl SourceTask for MqttTask {
                 return Err(TaskError::Retriable(message));
             }
             let spent = start.elapsed();
-            let over = spent >= wait || self.stop.is_set();
+            let over = spent >= wait && filled || self.stop.is_set();
             if self.session.has_released() {
                 released.get_or_insert_with(Instant::now);
             }
@@ -160,9 +160,10 @@ impl SourceTask for MqttTask {
             if over {
                 return Ok(None);
             }
-            let left = wait - spent;
+            let left = wait.saturating_sub(spent);
             let left = if more { Duration::ZERO } else { released.map_or(left, |_| left.min(LINGER)) };
             more = self.connection.fill(left)?;
+            filled = true;
         }
     }
 
