@@ -48,7 +48,7 @@ impl Layout {
         std::fs::create_dir_all(data)
             .with_context(|| format!("cannot make the folder {}", data.display()))?;
         let data = data.canonicalize().with_context(|| format!("cannot find {}", data.display()))?;
-        if !data.to_str().is_some_and(|path| !path.contains(['\n', '"', '\\'])) {
+        if data.to_str().is_none_or(|path| path.contains(['\n', '"', '\\'])) {
             bail!(
                 "{}: the servers' configuration files cannot name this folder: choose another DATA",
                 data.display()

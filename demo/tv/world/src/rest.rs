@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 
@@ -30,12 +31,21 @@ const MOST: usize = 10_000;
 /// What the service tells of.
 #[derive(Clone, Default)]
 pub struct Service {
-    /// The world and its time (epoch seconds); `None` in a replay.
-    pub live: Option<(Arc<Mutex<World>>, Arc<dyn Fn() -> i64 + Send + Sync>)>,
+    /// The simulated world; `None` in a replay.
+    pub live: Option<Live>,
     /// How often a device's place is measured (s of world time).
     pub interval: i64,
     /// The recorded places of a replay, in order.
     pub recorded: Arc<Feed>,
+}
+
+/// A simulated world.
+#[derive(Clone)]
+pub struct Live {
+    /// The world.
+    pub world: Arc<Mutex<World>>,
+    /// Its time, epoch seconds.
+    pub now: Arc<AtomicI64>,
 }
 
 /// The lines of a file of places. Only where they begin is held in memory.
@@ -138,8 +148,8 @@ async fn weather(State(service): State<Service>, Query(query): Query<WeatherQuer
             json!({"cod": "400", "message": format!("{id} is not a city ID")}),
         );
     };
-    let Some((world, now)) = &service.live else { return not_found() };
-    let now = now();
+    let Some(Live { world, now }) = &service.live else { return not_found() };
+    let now = now.load(Ordering::Acquire);
     let world = world.lock().unwrap_or_else(PoisonError::into_inner);
     match current(&world, id, now, service.interval) {
         Some(answer) => json_response(StatusCode::OK, answer.to_string()),

@@ -81,8 +81,10 @@ impl Options {
         if parts.iter().any(|part| !(0.0..=1.0).contains(part)) {
             bail!("--broken, --late and --duplicates are parts from 0 to 1");
         }
-        if !(self.rate >= 0.0 && self.rate <= 1e6)
-            || !(self.speed > 0.0 && self.speed <= 1e4)
+        let speeds = 0.0..=1e4;
+        if !(0.0..=1e6).contains(&self.rate)
+            || !speeds.contains(&self.speed)
+            || self.speed == 0.0
             || self.changes < 0.0
         {
             bail!("--rate is from 0 to 1000000, --speed above 0 and at most 10000, --changes not negative");
@@ -152,7 +154,7 @@ pub async fn run(layout: Layout, ports: Ports, options: Options) -> Result<()> {
     let shared =
         Arc::new(Shared { layout, ports, options, world: Arc::new(Mutex::new(world)), now: now.clone() });
     let service = rest::Service {
-        live: Some((shared.world.clone(), Arc::new(move || now.load(Ordering::Acquire)))),
+        live: Some(rest::Live { world: shared.world.clone(), now }),
         interval: shared.options.place_interval,
         ..rest::Service::default()
     };

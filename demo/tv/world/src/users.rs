@@ -108,8 +108,7 @@ impl Users {
     /// The server's; a row whose columns have other types.
     pub async fn all(&mut self) -> Result<Vec<Row>> {
         let sql = "SELECT user_id, name, age, gender FROM users ORDER BY user_id";
-        let rows: Vec<(i64, Option<String>, Option<i64>, Option<String>)> =
-            self.connection.query(sql).await.context("cannot read users from MariaDB")?;
-        Ok(rows.into_iter().map(|(id, name, age, gender)| Row { id, name, age, gender }).collect())
+        let row = |(id, name, age, gender)| Row { id, name, age, gender };
+        self.connection.query_map(sql, row).await.context("cannot read users from MariaDB")
     }
 }

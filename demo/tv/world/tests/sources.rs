@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use tv_world::rest::{Feed, Service};
+use tv_world::rest::{Feed, Live, Service};
 use tv_world::schedule;
 use tv_world::world::World;
 
@@ -42,13 +42,9 @@ fn parsed((status, body): (u16, String)) -> (u16, Value) {
 #[test]
 fn the_weather_has_the_shape_of_openweather_and_dt_moves_on_with_time() {
     let now = Arc::new(AtomicI64::new(1_795_435_200));
-    let clock = now.clone();
     let world = Arc::new(Mutex::new(World::new(1, 20)));
-    let service = Service {
-        live: Some((world, Arc::new(move || clock.load(Ordering::Acquire)))),
-        interval: 30,
-        ..Service::default()
-    };
+    let service =
+        Service { live: Some(Live { world, now: now.clone() }), interval: 30, ..Service::default() };
     let url = serve(service);
     let ask = || parsed(get(&format!("{url}/weather?id=14&appid=k"))).1;
     let first = ask();

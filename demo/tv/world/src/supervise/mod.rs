@@ -42,9 +42,12 @@ pub struct Options {
     /// The program bd
     #[arg(long, value_name = "PATH")]
     pub bd: PathBuf,
-    /// The pipeline file that bd runs
+    /// The pipeline file that bd runs; several are laid one over the other
+    #[arg(long, value_name = "FILE", required = true)]
+    pub pipeline: Vec<PathBuf>,
+    /// The same, only in a replay, over the others
     #[arg(long, value_name = "FILE")]
-    pub pipeline: PathBuf,
+    pub replay_pipeline: Vec<PathBuf>,
     /// Where everything is kept
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
@@ -201,7 +204,11 @@ impl Specs {
     fn new(layout: &Layout, options: &Options, identity: &Identity) -> Result<Self> {
         let absolute =
             |path: &Path| path.canonicalize().with_context(|| format!("no such file: {}", path.display()));
-        let (bd, pipeline) = (absolute(&options.bd)?, absolute(&options.pipeline)?);
+        let bd = absolute(&options.bd)?;
+        let only_replay =
+            if let Identity::Replay { .. } = identity { options.replay_pipeline.as_slice() } else { &[] };
+        let pipeline = options.pipeline.iter().chain(only_replay);
+        let pipeline: Vec<PathBuf> = pipeline.map(|file| absolute(file)).collect::<Result<_>>()?;
         let own = std::env::current_exe().context("cannot find this program")?;
         let text = |path: &Path| path.display().to_string();
         let folder = std::env::current_dir().context("no current folder")?;
@@ -244,7 +251,9 @@ impl Specs {
         let world = Spec { name: "world", command, environment: environment.clone(), folder: folder.clone() };
 
         environment.extend(bd_environment(layout, p, identity));
-        let mut command = vec![text(&bd), "up".into(), text(&pipeline), "--data".into(), text(&layout.bd())];
+        let mut command = vec![text(&bd), "up".into()];
+        command.extend(pipeline.iter().map(|file| text(file)));
+        command.extend(["--data".into(), text(&layout.bd())]);
         command.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
         Ok(Self { world, bd: Spec { name: "bd", command, environment, folder } })
     }
