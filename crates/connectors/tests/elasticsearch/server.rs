@@ -1,4 +1,5 @@
 //! A server that takes bulk requests and does as its script says.
+#![allow(dead_code, reason = "not every test uses all of it")]
 
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Read, Write};
