@@ -6,6 +6,15 @@
 //! ```
 //! Connectors depend on [`sdk`] only. [`Worker`] keeps its state in three topics of Kafka Connect's own formats and runs each task
 //! on a thread of its own; [`router`] is its REST interface.
+//!
+//! # Other than in Kafka Connect
+//! * Sources always write records and offsets in one transaction, one a poll (`exactly.once.support`, `transaction.boundary=poll`).
+//! * Sources have dead-letter topics too: input that they reject, and records that a transform or a converter refuses (as JSON).
+//! * A task that fails with a retriable error is opened again for ever, from its committed offsets; `errors.retry.*` are accepted.
+//! * A sink remembers the number of partitions of its topics and stops where it changes, or where a topic was created again: its
+//!   destination orders versions by offset.
+//! * `JsonConverter` with `schemas.enable=false` gives sinks the documents as bytes; transforms see the types that each shows.
+//! * There is one worker: no rebalances, no `/admin/loggers`.
 
 mod convert;
 mod error;

@@ -5,7 +5,9 @@ mod common;
 
 use bd_cluster::Cluster;
 use bd_connect::sdk::TaskError;
-use common::{Fault, FaultyCluster, Numbers, config, home, is_in, metric, read, until, values, worker};
+use common::{
+    Fault, FaultyCluster, Numbers, config, home, is_in, metric, read, until, values, wait_for_state, worker,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -77,6 +79,47 @@ fn no_record_is_lost_or_doubled_whatever_commits_do() {
     }
 }
 
+/// The worker dies between the records of a transaction and its commit, and the broker with it.
+#[test]
+fn an_open_transaction_of_a_dead_worker_is_nothing() {
+    let mut home = home();
+    for round in 1..=4usize {
+        let commits = Arc::new(AtomicUsize::new(0));
+        let decide = move |_: &str| match commits.fetch_add(1, Ordering::SeqCst) < 2 {
+            true => Fault::None,
+            false => Fault::Before,
+        };
+        let cluster: Arc<dyn Cluster> =
+            Arc::new(FaultyCluster { inner: Arc::clone(&home.cluster), decide: Arc::new(decide) });
+        let worker = worker(&cluster, vec![Arc::new(Numbers::default())]);
+        worker.ensure("numbers", source("100")).unwrap();
+        until("a commit that fails", || is_in(&worker, "numbers", "restarting").then_some(()));
+        assert_eq!(values(&*home.cluster, "numbers"), numbers(6 * round as i64));
+        worker.close();
+        drop(worker);
+        drop(cluster);
+        home = home.reopen();
+        assert_eq!(values(&*home.cluster, "numbers"), numbers(6 * round as i64));
+    }
+}
+
+#[test]
+fn a_worker_that_is_dropped_stops_its_tasks() {
+    let home = home();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
+    let plugin = Arc::new(Numbers::failing(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }));
+    let alive = Arc::downgrade(&plugin);
+    let worker = worker(&home.cluster, vec![plugin]);
+    worker.ensure("numbers", source("10")).unwrap();
+    until("a poll", || (polls.load(Ordering::SeqCst) > 0).then_some(()));
+    drop(worker);
+    until("the end of the task", || alive.upgrade().is_none().then_some(()));
+}
+
 #[test]
 fn a_retriable_failure_is_tried_again_and_shown() {
     let home = home();
@@ -109,14 +152,8 @@ fn fatal_failures_and_panics_end_the_task_visibly_and_alone() {
     let fatal_worker = worker(&home.cluster, vec![Arc::new(fatal)]);
     fatal_worker.ensure("numbers", source("10")).unwrap();
     until("FAILED", || is_in(&fatal_worker, "numbers", "failed").then_some(()));
-    let states = read(&*home.cluster, "connect-status", 0);
-    let last = states.iter().rfind(|(k, ..)| k.as_deref() == Some("status-task-numbers-0")).unwrap();
-    assert!(
-        last.1
-            .as_deref()
-            .unwrap()
-            .contains("\"state\":\"FAILED\",\"trace\":\"the table is gone: create it\"")
-    );
+    let wanted = "\"state\":\"FAILED\",\"trace\":\"the table is gone: create it\"";
+    wait_for_state(&*home.cluster, "numbers", wanted);
     fatal_worker.close();
 
     let panics = Numbers::failing(|next| if next == 6 { panic!("at six") } else { Ok(()) });

@@ -78,6 +78,22 @@ pub(super) fn open(
     }))
 }
 
+fn to_avro(field: &ConnectField) -> AvroField {
+    AvroField {
+        required: field.required,
+        semantic: field.semantic.clone(),
+        fields: field.fields.iter().map(to_avro).collect(),
+    }
+}
+
+fn of_avro(field: &AvroField) -> ConnectField {
+    ConnectField {
+        required: field.required,
+        semantic: field.semantic.clone(),
+        fields: field.fields.iter().map(of_avro).collect(),
+    }
+}
+
 impl AvroConverter {
     fn writer(&self, topic: &str, schema: &ConnectSchema) -> Result<AvroCodec, String> {
         let name = schema.name.as_deref().unwrap_or(DEFAULT_NAME);
@@ -85,9 +101,7 @@ impl AvroConverter {
             (Some(avro), _) => avro.to_string(),
             (None, Shape::Single(data_type)) => avro_of_value(data_type).map_err(|e| e.to_string())?,
             (None, Shape::Struct { schema, fields }) => {
-                let field =
-                    |f: &ConnectField| AvroField { required: f.required, semantic: f.semantic.clone() };
-                let fields: Vec<AvroField> = fields.iter().map(field).collect();
+                let fields: Vec<AvroField> = fields.iter().map(to_avro).collect();
                 avro_of_schema(name, schema, &fields).map_err(|e| e.to_string())?
             }
         };
@@ -105,17 +119,12 @@ impl AvroConverter {
         if let Some((_, known)) = self.shapes.iter().find(|(s, _)| Arc::ptr_eq(s, shape)) {
             return Arc::clone(known);
         }
-        let field = |f: &AvroField| ConnectField {
-            required: f.required,
-            semantic: f.semantic.clone(),
-            fields: Vec::new(),
-        };
         let columns = shape.schema.fields.first().map(|f| f.data_type.clone());
         let of = match (shape.single, columns) {
             (true, Some(data_type)) => Shape::Single(data_type),
             _ => Shape::Struct {
                 schema: shape.schema.clone(),
-                fields: shape.fields.iter().map(field).collect(),
+                fields: shape.fields.iter().map(of_avro).collect(),
             },
         };
         let schema =

@@ -145,6 +145,29 @@ fn a_key_struct_of_one_field_stays_a_record_in_avro() {
 }
 
 #[test]
+fn nested_structs_keep_their_names_and_nulls() {
+    let inner: Arc<[Field]> =
+        Arc::from([Field::new("user_id", DataType::BigInt), Field::new("name", DataType::Varchar)]);
+    let known = ConnectField::default()
+        .named("tv.tv.users.Value")
+        .of(vec![ConnectField::required(), ConnectField::default()]);
+    let columns =
+        ["before", "after"].map(|name| Field::new(name, DataType::Struct(Arc::clone(&inner)))).to_vec();
+    let shape = Shape::Struct { schema: Schema::new(columns), fields: vec![known.clone(), known.clone()] };
+    let schema = ConnectSchema { name: Some("tv.tv.users.Envelope".into()), shape, avro: None };
+    let after = Value::Struct(vec![Value::BigInt(4), Value::Varchar("ann".into())]);
+    let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::Null, after])] };
+    let registry: Arc<dyn SchemaRegistry> = Arc::new(Registry::default());
+    for class in ["AvroConverter", "JsonConverter"] {
+        let mut converter = open(Role::Value, &[("", class)], Some(Arc::clone(&registry)));
+        let (rows, schema) = round_trip(converter.as_mut(), &cells);
+        assert_eq!(rows, rows_of(&cells));
+        let Shape::Struct { fields, .. } = &schema.shape else { panic!("{schema:?}") };
+        assert_eq!(*fields, [known.clone(), known.clone()], "{class}");
+    }
+}
+
+#[test]
 fn records_of_several_schemas_come_in_runs_and_broken_ones_alone() {
     let registry = Arc::new(Registry::default());
     let mut converter = open(Role::Value, &[("", "AvroConverter")], Some(registry));

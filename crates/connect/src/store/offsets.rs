@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long one holder of the lock reads before it looks around.
@@ -59,6 +60,8 @@ pub(crate) struct OffsetStore {
     /// Held by tasks from writing offsets until they are committed, and alone by who writes old ones again.
     committing: RwLock<()>,
     most_records: i64,
+    /// The cluster refused to trim: it compacts, then, and is left to it.
+    compacted: AtomicBool,
 }
 
 impl OffsetStore {
@@ -71,6 +74,7 @@ impl OffsetStore {
             table: Mutex::new(Table { log, offsets: BTreeMap::new(), places: HashMap::new() }),
             committing: RwLock::new(()),
             most_records: config.offset_topic_records,
+            compacted: AtomicBool::new(false),
         })
     }
 
@@ -125,7 +129,7 @@ impl OffsetStore {
     /// Writes the live offsets again that stand among the older records of a topic that has grown long, and trims those.
     /// Gives how many records went.
     pub(crate) fn shorten(&self) -> Result<i64, ClusterError> {
-        if self.most_records <= 0 {
+        if self.most_records <= 0 || self.compacted.load(Ordering::Relaxed) {
             return Ok(0);
         }
         let mut trimmed = 0;
@@ -166,8 +170,15 @@ impl OffsetStore {
         let config = WriterConfig { client_id: "connect-offsets".into(), ..WriterConfig::default() };
         let mut writer = self.cluster.open_writer(config)?;
         writer.append(at, builder)?.wait(WRITE)?;
-        self.cluster.trim(at, end)?;
-        Ok(end - start)
+        match self.cluster.trim(at, end) {
+            Ok(_) => Ok(end - start),
+            Err(error @ ClusterError::Retriable { .. }) => Err(error),
+            Err(error) => {
+                // Kafka refuses for topics that are only compacted.
+                self.compacted.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        }
     }
 
     /// Writes offsets outside of a task, for a connector that is stopped.

@@ -57,6 +57,13 @@ struct Inner {
     janitor: Janitor,
 }
 
+impl Drop for Inner {
+    /// A worker that was not closed leaves no task at work.
+    fn drop(&mut self) {
+        self.running.get_mut().values().for_each(Running::ask_to_stop);
+    }
+}
+
 impl Worker {
     /// Creates the worker's topics where they are missing, reads them to their ends and starts the connectors that are there.
     /// Blocks: call it from a thread.

@@ -30,13 +30,25 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A cluster in a folder of its own.
 pub(crate) struct Home {
     pub(crate) cluster: Arc<dyn Cluster>,
-    _dir: TempDir,
+    dir: TempDir,
+}
+
+impl Home {
+    /// The cluster of the same folder as after a crash: the broker is not closed before.
+    pub(crate) fn reopen(self) -> Self {
+        let Self { cluster, dir } = self;
+        drop(cluster);
+        open(dir)
+    }
 }
 
 pub(crate) fn home() -> Home {
-    let dir = tempfile::tempdir().unwrap();
+    open(tempfile::tempdir().unwrap())
+}
+
+fn open(dir: TempDir) -> Home {
     let broker = Broker::open(BrokerConfig::new(dir.path())).unwrap();
-    Home { cluster: Arc::new(EmbeddedCluster::new(broker)), _dir: dir }
+    Home { cluster: Arc::new(EmbeddedCluster::new(broker)), dir }
 }
 
 /// A worker that tries again soon.
@@ -120,4 +132,15 @@ pub(crate) fn metric(worker: &Worker, line: &str) -> u64 {
 pub(crate) fn is_in(worker: &Worker, connector: &str, state: &str) -> bool {
     let line = format!("bd_connect_task_state{{connector=\"{connector}\",task=\"0\",state=\"{state}\"}}");
     metric(worker, &line) == 1
+}
+
+/// Waits until the topic of states holds a state of the task with that text in its record, the last one.
+#[track_caller]
+pub(crate) fn wait_for_state(cluster: &dyn Cluster, connector: &str, text: &str) {
+    let key = format!("status-task-{connector}-0");
+    until(text, || {
+        let states = read(cluster, "connect-status", 0);
+        let last = states.into_iter().rfind(|(k, ..)| k.as_deref() == Some(&key))?.1?;
+        last.contains(text).then_some(())
+    });
 }
