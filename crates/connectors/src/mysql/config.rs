@@ -252,96 +252,43 @@ impl Settings {
     /// All that does not fit, and what Debezium has and is not built.
     pub(super) fn read(config: &Config, flavor: Flavor) -> Result<Self, Vec<ConfigError>> {
         let config = config.clone().with_defaults(&definition());
-        let mut errors = Vec::new();
-        check_not_built(&config, &mut errors);
-        let mut e = |result: Result<String, ConfigError>| {
-            result.map_err(|error| errors.push(error)).unwrap_or_default()
-        };
-        let hostname = e(config.text("database.hostname").map(str::to_owned));
-        let user = e(config.text("database.user").map(str::to_owned));
-        let prefix = e(prefix(&config));
-        let password = config.values().get("database.password").cloned().unwrap_or_default();
-        let server_id = server_id(&config, &prefix).unwrap_or_else(|error| {
-            errors.push(error);
-            1
-        });
-        let snapshot_mode = snapshot_mode(&config).unwrap_or_else(|error| {
-            errors.push(error);
-            SnapshotMode::Initial
-        });
-        let filter = filter(&config).unwrap_or_else(|error| {
-            errors.push(error);
-            Filter::default()
-        });
-        let mut number = |key: &str, least: u64, most: u64| {
-            let read = config.number::<u64>(key).and_then(|n| {
-                let fits = (least..=most).contains(&n);
-                let reason = || format!("invalid value {n}: expected {least} to {most}");
-                fits.then_some(n).ok_or_else(|| ConfigError::new(key, reason()))
-            });
-            read.unwrap_or_else(|error| {
-                errors.push(error);
-                least
-            })
-        };
-        let port = u16::try_from(number("database.port", 1, 65_535)).unwrap_or(3306);
-        let max_batch = usize::try_from(number("max.batch.size", 1, 1_000_000)).unwrap_or(2048);
-        let heartbeat = Duration::from_millis(number("heartbeat.interval.ms", 0, u64::from(u32::MAX)));
-        let connect_timeout = Duration::from_millis(number("connect.timeout.ms", 1, u64::from(u32::MAX)));
-        let lock_timeout = Duration::from_millis(number("snapshot.lock.timeout.ms", 1, u64::from(u32::MAX)));
-        let mut boolean = |key: &str| {
-            config.boolean(key).unwrap_or_else(|error| {
-                errors.push(error);
-                false
-            })
-        };
-        let tombstones = boolean("tombstones.on.delete");
-        let only_captured = boolean("schema.history.internal.store.only.captured.tables.ddl");
-        let mut one_of = |key: &str, allowed: &[&str]| {
-            let value = config.get(key).unwrap_or_default().to_ascii_lowercase();
-            if !allowed.contains(&value.as_str()) {
-                let reason = format!("{value} is not built: use one of {}", allowed.join(", "));
-                errors.push(ConfigError::new(key, reason));
-            }
-            value
-        };
-        let lock = one_of("snapshot.locking.mode", &["minimal", "none"]);
-        one_of("database.ssl.mode", &["preferred", "disabled"]);
-        one_of("binary.handling.mode", &["bytes"]);
-        let decimal = match one_of("decimal.handling.mode", &["precise", "double", "string"]).as_str() {
-            "double" => DecimalMode::Double,
-            "string" => DecimalMode::String,
-            _ => DecimalMode::Precise,
-        };
-        let time = match one_of("time.precision.mode", &["adaptive_time_microseconds", "connect"]).as_str() {
-            "connect" => TimeMode::Connect,
-            _ => TimeMode::Adaptive,
-        };
-        let bigint_precise = one_of("bigint.unsigned.handling.mode", &["long", "precise"]) == "precise";
-        let heartbeat_prefix = config.get("topic.heartbeat.prefix").unwrap_or("__debezium-heartbeat");
+        let mut r = Reader { config: &config, errors: Vec::new() };
+        r.not_built();
+        let prefix = r.check(prefix(&config)).unwrap_or_default();
+        let heartbeat_prefix = config.get("topic.heartbeat.prefix").unwrap_or_default();
         let settings = Self {
             flavor,
+            hostname: r.text("database.hostname"),
+            port: r.number("database.port", 1, u16::MAX).unwrap_or_default(),
+            user: r.text("database.user"),
+            password: config.values().get("database.password").cloned().unwrap_or_default(),
+            server_id: r.check(server_id(&config, &prefix)).unwrap_or_default(),
+            filter: r.check(filter(&config)).unwrap_or_default(),
+            only_captured: r.boolean("schema.history.internal.store.only.captured.tables.ddl"),
+            snapshot_mode: r.check(snapshot_mode(&config)).unwrap_or(SnapshotMode::Initial),
+            snapshot_lock: r.one_of("snapshot.locking.mode", &["minimal", "none"]) != "none",
+            snapshot_lock_timeout: r.millis("snapshot.lock.timeout.ms", 1),
+            tombstones: r.boolean("tombstones.on.delete"),
+            decimal: match r.one_of("decimal.handling.mode", &["precise", "double", "string"]).as_str() {
+                "double" => DecimalMode::Double,
+                "string" => DecimalMode::String,
+                _ => DecimalMode::Precise,
+            },
+            time: match r.one_of("time.precision.mode", &["adaptive_time_microseconds", "connect"]).as_str() {
+                "connect" => TimeMode::Connect,
+                _ => TimeMode::Adaptive,
+            },
+            bigint_precise: r.one_of("bigint.unsigned.handling.mode", &["long", "precise"]) == "precise",
+            heartbeat: r.millis("heartbeat.interval.ms", 0),
             heartbeat_topic: format!("{heartbeat_prefix}.{prefix}"),
-            hostname,
-            port,
-            user,
-            password,
-            server_id,
+            max_batch: r.number("max.batch.size", 1, 1_000_000).unwrap_or_default(),
+            connect_timeout: r.millis("connect.timeout.ms", 1),
             prefix,
-            filter,
-            only_captured,
-            snapshot_mode,
-            snapshot_lock: lock != "none",
-            snapshot_lock_timeout: lock_timeout,
-            tombstones,
-            decimal,
-            time,
-            bigint_precise,
-            heartbeat,
-            max_batch,
-            connect_timeout,
         };
-        if errors.is_empty() { Ok(settings) } else { Err(errors) }
+        r.boolean("include.schema.changes");
+        r.one_of("database.ssl.mode", &["preferred", "disabled"]);
+        r.one_of("binary.handling.mode", &["bytes"]);
+        if r.errors.is_empty() { Ok(settings) } else { Err(r.errors) }
     }
 
     /// Whether the definition of a table is kept.
@@ -355,15 +302,61 @@ impl Settings {
     }
 }
 
-fn check_not_built(config: &Config, errors: &mut Vec<ConfigError>) {
-    for (key, defaults) in NOT_BUILT {
-        if let Some(value) = config.get(key).filter(|v| !defaults.contains(&v.to_ascii_lowercase().as_str()))
-        {
-            let hint = match defaults {
-                [] => "leave it out".to_owned(),
-                some => format!("leave it out or use {}", some.join(" or ")),
-            };
-            errors.push(ConfigError::new(*key, format!("{value} is not built: {hint}")));
+/// Reads values and gathers what is wrong with them.
+struct Reader<'a> {
+    config: &'a Config,
+    errors: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    fn check<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        read.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    fn text(&mut self, key: &str) -> String {
+        self.check(self.config.text(key).map(str::to_owned)).unwrap_or_default()
+    }
+
+    fn boolean(&mut self, key: &str) -> bool {
+        self.check(self.config.boolean(key)).unwrap_or_default()
+    }
+
+    fn number<T>(&mut self, key: &str, least: T, most: T) -> Option<T>
+    where
+        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    {
+        let number = self.check(self.config.number::<T>(key))?;
+        if (&least..=&most).contains(&&number) {
+            return Some(number);
+        }
+        self.errors
+            .push(ConfigError::new(key, format!("invalid value {number}: expected {least} to {most}")));
+        None
+    }
+
+    fn millis(&mut self, key: &str, least: u64) -> Duration {
+        Duration::from_millis(self.number(key, least, u64::from(u32::MAX)).unwrap_or_default())
+    }
+
+    fn one_of(&mut self, key: &str, allowed: &[&str]) -> String {
+        let value = self.config.get(key).unwrap_or_default().to_ascii_lowercase();
+        if !allowed.contains(&value.as_str()) {
+            let reason = format!("{value} is not built: use one of {}", allowed.join(", "));
+            self.errors.push(ConfigError::new(key, reason));
+        }
+        value
+    }
+
+    fn not_built(&mut self) {
+        for (key, defaults) in NOT_BUILT {
+            let value = self.config.get(key).map(str::to_ascii_lowercase);
+            if let Some(value) = value.filter(|v| !defaults.contains(&v.as_str())) {
+                let hint = match defaults {
+                    [] => "leave it out".to_owned(),
+                    some => format!("leave it out or use {}", some.join(" or ")),
+                };
+                self.errors.push(ConfigError::new(*key, format!("{value} is not built: {hint}")));
+            }
         }
     }
 }

@@ -57,7 +57,7 @@ fn value(kind: u8, data: &[u8], depth: usize, out: &mut String) -> Result<(), St
 /// large ones 4. Offsets count from the count. Values that fit stand in place of their offset.
 fn container(kind: u8, data: &[u8], depth: usize, out: &mut String) -> Result<(), String> {
     let Some(depth) = depth.checked_sub(1) else { return Err("the JSON nests too deep".to_owned()) };
-    let (object, width) = (kind <= 1, if kind % 2 == 0 { 2 } else { 4 });
+    let (object, width) = (kind <= 1, if kind.is_multiple_of(2) { 2 } else { 4 });
     let mut b = Bytes::new(data);
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let count = number(b.le(width)?);

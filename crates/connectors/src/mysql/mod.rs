@@ -16,6 +16,7 @@
 //!
 //! Not here: GTID fail-over to another server, TLS, signals and incremental snapshots, schema change topics.
 
+mod alter;
 mod binlog;
 mod catalog;
 mod charset;
@@ -32,6 +33,7 @@ mod jsonb;
 mod offset;
 mod plan;
 mod reader;
+mod reading;
 mod snapshot;
 mod tablemap;
 mod task;

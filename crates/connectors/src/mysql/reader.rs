@@ -9,7 +9,8 @@ use super::offset::Offset;
 use super::snapshot;
 use bd_connect::sdk::{SourceOffset, SourcePartition, TaskError};
 use std::sync::Arc;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What was read: records of one table, or only progress.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Message {
     pub(super) records: Vec<Record>,
     /// Changes of rows that the records are of.
     pub(super) changes: usize,
+    /// About how much memory the records take.
+    pub(super) bytes: usize,
     /// Where the source stands after them.
     pub(super) offset: Offset,
     /// Definitions that changed.
@@ -29,16 +32,71 @@ pub(super) struct Message {
     pub(super) in_transaction: bool,
 }
 
-/// Where messages go.
-pub(super) type Output = Sender<Result<Message, TaskError>>;
+impl Message {
+    /// Without records.
+    pub(super) fn progress(
+        offset: Offset,
+        schemas: Vec<(SourcePartition, Option<SourceOffset>)>,
+        urgent: bool,
+    ) -> Self {
+        Self {
+            table: None,
+            records: Vec::new(),
+            changes: 0,
+            bytes: 0,
+            offset,
+            schemas,
+            urgent,
+            in_transaction: false,
+        }
+    }
+}
 
-/// Changes in one message at most.
+/// A message, or why there will be none, and its share of the queue's memory.
+pub(super) type Queued = (Result<Message, TaskError>, Option<OwnedSemaphorePermit>);
+
+/// Changes in one message at most, and bytes at which it is cut.
 pub(super) const CHUNK: usize = 256;
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
+/// Messages in the queue at most, and their memory in KiB.
+const QUEUE: usize = 64;
+const QUEUE_KIB: u32 = 16 << 10;
+
+/// Where messages go: a queue that is bounded in messages and in bytes.
+#[derive(Clone)]
+pub(super) struct Output {
+    queue: Sender<Queued>,
+    memory: Arc<Semaphore>,
+}
+
+impl Output {
+    /// A queue.
+    pub(super) fn new() -> (Self, Receiver<Queued>) {
+        let (queue, input) = channel(QUEUE);
+        (Self { queue, memory: Arc::new(Semaphore::new(QUEUE_KIB as usize)) }, input)
+    }
+
+    /// Waits for room and sends.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub(super) async fn send(&self, message: Message) -> Result<(), TaskError> {
+        // A message larger than the queue waits until it has the queue for itself.
+        let share = u32::try_from(message.bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(QUEUE_KIB);
+        let share = self.memory.clone().acquire_many_owned(share).await.ok();
+        self.queue.send((Ok(message), share)).await.map_err(|_| closed())
+    }
+
+    /// Waits until nobody listens.
+    pub(super) async fn closed(&self) {
+        self.queue.closed().await;
+    }
+}
 
 /// Reads until it fails or nobody listens.
 pub(super) async fn run(settings: Arc<Settings>, catalog: Catalog, offset: Option<Offset>, output: Output) {
     if let Err(error) = read(&settings, catalog, offset, &output).await {
-        let _ = output.send(Err(error)).await;
+        let _ = output.queue.send((Err(error), None)).await;
     }
 }
 
@@ -85,6 +143,6 @@ pub(super) fn gone(offset: &Offset) -> TaskError {
 }
 
 /// The task no longer listens: it ends.
-pub(super) fn closed() -> TaskError {
+fn closed() -> TaskError {
     TaskError::Retriable("The task ends".to_owned())
 }

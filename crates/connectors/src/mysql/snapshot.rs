@@ -8,7 +8,7 @@ use super::envelope::{self, Captured, Change, Origin};
 use super::jsonb;
 use super::offset::Offset;
 use super::plan::{ColumnPlan, Kind};
-use super::reader::{CHUNK, Message, Output, closed};
+use super::reader::{CHUNK, CHUNK_BYTES, Message, Output};
 use bd_connect::sdk::TaskError;
 use bd_schema::Row;
 use mysql_async::prelude::Queryable;
@@ -16,6 +16,8 @@ use mysql_async::{Conn, Value};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// About how much memory a record takes beside its row.
+pub(super) const RECORD_BYTES: usize = 1024;
 /// How often the binlog's end is compared when no lock may be taken.
 const UNLOCKED_TRIES: usize = 200;
 
@@ -48,11 +50,7 @@ pub(super) async fn run(
     }
     offset.snapshot = true;
     let mut writer = Writer { output, offset: offset.clone(), held: None };
-    writer.held = Some(writer.message(None, Vec::new()));
-    if let Some(held) = &mut writer.held {
-        held.schemas = catalog.take_changes();
-        held.urgent = true;
-    }
+    writer.held = Some(Message::progress(offset.clone(), catalog.take_changes(), true));
     if settings.snapshot_mode != SnapshotMode::NoData {
         for table in &captured {
             read_table(settings, conn, table, &mut writer, now).await?;
@@ -161,12 +159,12 @@ async fn definitions(settings: &Settings, conn: &mut Conn, catalog: &mut Catalog
         }
         let query = format!("SHOW CREATE TABLE {}.{}", quoted(&database), quoted(&table));
         let shown = rows(settings, conn, &query).await?.first().map(|r| text(r.get(1))).unwrap_or_default();
-        if let Err(reason) = catalog.show_create(&database, &table, &shown) {
-            if settings.filter.table(&database, &table) {
-                return Err(TaskError::Fatal(format!(
-                    "The definition of table {database}.{table} is not understood ({reason}): {shown}"
-                )));
-            }
+        if let Err(reason) = catalog.show_create(&database, &table, &shown)
+            && settings.filter.table(&database, &table)
+        {
+            return Err(TaskError::Fatal(format!(
+                "The definition of table {database}.{table} is not understood ({reason}): {shown}"
+            )));
         }
     }
     Ok(())
@@ -193,16 +191,17 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn message(&self, table: Option<Arc<Captured>>, records: Vec<envelope::Record>) -> Message {
+    async fn send(
+        &mut self,
+        table: &Arc<Captured>,
+        records: Vec<envelope::Record>,
+        bytes: usize,
+    ) -> Result<(), TaskError> {
         let changes = records.len();
-        let offset = self.offset.clone();
-        Message { table, records, changes, offset, schemas: Vec::new(), urgent: false, in_transaction: false }
-    }
-
-    async fn send(&mut self, table: &Arc<Captured>, records: Vec<envelope::Record>) -> Result<(), TaskError> {
-        let message = self.message(Some(table.clone()), records);
+        let progress = Message::progress(self.offset.clone(), Vec::new(), false);
+        let message = Message { table: Some(table.clone()), records, changes, bytes, ..progress };
         match self.held.replace(message) {
-            Some(held) => self.output.send(Ok(held)).await.map_err(|_| closed()),
+            Some(held) => self.output.send(held).await,
             None => Ok(()),
         }
     }
@@ -214,7 +213,7 @@ impl Writer<'_> {
         if let Some(record) = held.records.last_mut() {
             envelope::mark_last(record);
         }
-        self.output.send(Ok(held)).await.map_err(|_| closed())
+        self.output.send(held).await
     }
 }
 
@@ -241,21 +240,28 @@ async fn read_table(
         thread: None,
     };
     let chunk = CHUNK.min(settings.max_batch);
-    let mut records = Vec::new();
+    let (mut records, mut bytes) = (Vec::new(), 0);
     // A prepared statement answers in the binary protocol: a FLOAT in text would lose digits.
     let mut result = conn.exec_iter(query, ()).await.map_err(|e| failure(settings, &doing, e))?;
     while let Some(row) = result.next().await.map_err(|e| failure(settings, &doing, e))? {
-        let row = row_of(&columns, connection::values(row))
-            .map_err(|e| TaskError::Fatal(format!("{doing} failed: {e}")))?;
+        let values = connection::values(row);
+        bytes += size(&values);
+        let row = row_of(&columns, values).map_err(|e| TaskError::Fatal(format!("{doing} failed: {e}")))?;
         table.push(Change::Read(row), &origin, now_ms(), &mut records);
-        if records.len() >= chunk {
-            writer.send(table, std::mem::take(&mut records)).await?;
+        if records.len() >= chunk || bytes >= CHUNK_BYTES {
+            writer.send(table, std::mem::take(&mut records), std::mem::take(&mut bytes)).await?;
         }
     }
     if !records.is_empty() {
-        writer.send(table, records).await?;
+        writer.send(table, records, bytes).await?;
     }
     Ok(())
+}
+
+/// About how much memory a row takes; its record repeats the origin.
+fn size(values: &[Value]) -> usize {
+    let of = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 };
+    RECORD_BYTES + values.iter().map(|v| size_of::<bd_schema::Value>() + of(v)).sum::<usize>()
 }
 
 fn row_of(columns: &[&ColumnPlan], values: Vec<Value>) -> Result<Row, String> {

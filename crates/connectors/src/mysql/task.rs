@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use super::config::Settings;
 use super::envelope::Captured;
 use super::offset::Offset;
-use super::reader::{self, Message};
+use super::reader::{self, Message, Output, Queued};
 use super::snapshot::now_ms;
 use bd_connect::sdk::{
     Batch, Cells, ConnectField, ConnectSchema, Polled, Shape, SourceOffset, SourcePartition, SourceTask,
@@ -14,11 +14,11 @@ use bd_schema::{DataType, Field, Row, Schema, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
-/// Messages that wait for a poll.
-const QUEUE: usize = 32;
+/// Bytes of records at which a poll ends.
+const POLL_BYTES: usize = 8 << 20;
 /// How long a poll waits for more of a transaction that it has a part of.
 const REST_OF_TRANSACTION: Duration = Duration::from_millis(2);
 /// How often a waiting poll looks whether it is to end.
@@ -32,7 +32,7 @@ pub(super) struct Task {
     partition: SourcePartition,
     stop: StopFlag,
     runtime: Option<Runtime>,
-    input: Receiver<Result<Message, TaskError>>,
+    input: Receiver<Queued>,
     reader: JoinHandle<()>,
     /// Why the reader ended.
     failed: Option<TaskError>,
@@ -43,11 +43,19 @@ pub(super) struct Task {
     schemas: Vec<(SourcePartition, Option<SourceOffset>)>,
 }
 
+/// Records of one table: their keys and values.
+struct TableRows {
+    table: Arc<Captured>,
+    keys: Vec<Option<Row>>,
+    values: Vec<Option<Row>>,
+}
+
 /// What a poll gathers.
 #[derive(Default)]
 struct Gathered {
-    batches: Vec<(Arc<Captured>, Vec<Option<Row>>, Vec<Option<Row>>)>,
+    batches: Vec<TableRows>,
     changes: usize,
+    bytes: usize,
     urgent: bool,
     in_transaction: bool,
 }
@@ -70,7 +78,7 @@ impl Task {
         let runtime = runtime.map_err(|e| {
             TaskError::Retriable(format!("No thread to read {} with: {e}", settings.address()))
         })?;
-        let (output, input) = channel(QUEUE);
+        let (output, input) = Output::new();
         let reader = runtime.spawn(reader::run(settings.clone(), catalog, offset, output));
         Ok(Self {
             partition,
@@ -105,8 +113,8 @@ impl Task {
             },
         };
         match received {
-            Some(Ok(message)) => return Some(message),
-            Some(Err(error)) => self.failed = Some(error),
+            Some((Ok(message), _)) => return Some(message),
+            Some((Err(error), _)) => self.failed = Some(error),
             None => {
                 let ended = runtime.block_on(&mut self.reader);
                 let reason = ended.err().map_or("it stopped".to_owned(), |e| e.to_string());
@@ -136,6 +144,7 @@ impl Task {
 
     fn take(&mut self, message: Message, gathered: &mut Gathered) {
         gathered.changes += message.changes;
+        gathered.bytes += message.bytes;
         gathered.urgent |= message.urgent;
         gathered.in_transaction = message.in_transaction;
         self.progress = Some(message.offset);
@@ -147,16 +156,21 @@ impl Task {
             }
         }
         let Some(table) = message.table else { return };
-        let same = gathered.batches.iter().rposition(|(t, ..)| t.topic == table.topic);
-        let same = same.filter(|&i| gathered.batches.get(i).is_some_and(|(t, ..)| Arc::ptr_eq(t, &table)));
-        let (keys, values) =
-            message.records.into_iter().map(|r| (r.key, r.value)).unzip::<_, _, Vec<_>, Vec<_>>();
-        match same.and_then(|i| gathered.batches.get_mut(i)) {
-            Some((_, all_keys, all_values)) => {
-                all_keys.extend(keys);
-                all_values.extend(values);
+        // Behind records of another definition of the same table, a new batch begins.
+        let last = gathered.batches.iter().rposition(|b| b.table.topic == table.topic);
+        let batch = match last.and_then(|i| gathered.batches.get_mut(i)) {
+            Some(batch) if Arc::ptr_eq(&batch.table, &table) => batch,
+            _ => {
+                gathered.batches.push(TableRows { table, keys: Vec::new(), values: Vec::new() });
+                match gathered.batches.last_mut() {
+                    Some(batch) => batch,
+                    None => return,
+                }
             }
-            None => gathered.batches.push((table, keys, values)),
+        };
+        for record in message.records {
+            batch.keys.push(record.key);
+            batch.values.push(record.value);
         }
     }
 
@@ -180,7 +194,7 @@ impl Task {
     }
 }
 
-fn batch((table, keys, values): (Arc<Captured>, Vec<Option<Row>>, Vec<Option<Row>>)) -> Batch {
+fn batch(TableRows { table, keys, values }: TableRows) -> Batch {
     let keys = match &table.key_schema {
         Some(schema) => Cells::Rows { schema: schema.clone(), rows: keys },
         None => Cells::Null(keys.len()),
@@ -195,15 +209,15 @@ impl SourceTask for Task {
         let mut next = self.first(wait);
         while let Some(message) = next {
             self.take(message, &mut gathered);
-            if gathered.changes >= self.settings.max_batch {
+            if gathered.changes >= self.settings.max_batch || gathered.bytes >= POLL_BYTES {
                 break;
             }
             next = self.receive(if gathered.in_transaction { REST_OF_TRANSACTION } else { Duration::ZERO });
         }
         let heartbeat = self.heartbeat_due();
-        let late = self.committed_at.elapsed() > PROGRESS;
-        if gathered.batches.is_empty() && !gathered.urgent && !heartbeat && !(late && self.progress.is_some())
-        {
+        let late = self.progress.is_some() && self.committed_at.elapsed() > PROGRESS;
+        let anything = !gathered.batches.is_empty() || gathered.urgent || heartbeat || late;
+        if !anything {
             return self.failed.clone().map_or(Ok(None), Err);
         }
         let mut batches: Vec<Batch> = gathered.batches.into_iter().map(batch).collect();

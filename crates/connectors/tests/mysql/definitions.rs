@@ -37,11 +37,14 @@ UPDATE users SET name = 'z' WHERE user_id = 1",
 
 #[test]
 fn a_backlog_is_read_by_the_definitions_of_its_time() {
-    let server = Server::start();
+    backlog(&Server::start());
+}
+
+pub(crate) fn backlog(server: &Server) {
     server.sql(USERS);
-    let mut world = World::new(&server).with("max.batch.size", "1");
+    let mut world = World::new(server).with("max.batch.size", "1");
     world.open();
-    world.until_marker(&server, 1);
+    world.until_marker(server, 1);
     world.close();
     world.records.clear();
     server.sql(

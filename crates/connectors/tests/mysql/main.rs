@@ -3,6 +3,7 @@
 
 mod definitions;
 mod faults;
+mod peer;
 mod resume;
 mod server;
 mod snapshot;

@@ -23,18 +23,17 @@ ROLLBACK TO s;
 INSERT INTO a VALUES (6, 6), (7, 7);
 COMMIT";
 
-fn prepared() -> (Server, World) {
-    let server = Server::start();
+fn prepared(server: &Server) -> World {
     server.sql(
         "CREATE TABLE a (id INT PRIMARY KEY, v INT);
 CREATE TABLE b (id INT PRIMARY KEY, v INT);
 CREATE TABLE unseen (id INT PRIMARY KEY)",
     );
-    let mut world = World::new(&server).with("table.exclude.list", r"tv\.unseen");
+    let mut world = World::new(server).with("table.exclude.list", r"tv\.unseen");
     world.open();
-    world.until_marker(&server, 1);
+    world.until_marker(server, 1);
     world.close();
-    (server, world)
+    world
 }
 
 /// The records of each topic in their order: a poll groups them by topic.
@@ -49,11 +48,15 @@ fn by_topic(records: &[Record]) -> BTreeMap<String, Vec<(String, Json)>> {
 
 #[test]
 fn after_a_stop_at_any_row_every_change_is_given_once() {
-    let (server, mut world) = prepared();
+    stops(&Server::start());
+}
+
+pub(crate) fn stops(server: &Server) {
+    let mut world = prepared(server);
     server.sql(CHANGES);
     let start = world.offsets.clone();
     world.open();
-    world.until_marker(&server, 2);
+    world.until_marker(server, 2);
     let all = std::mem::take(&mut world.records);
     assert_eq!(all.len(), 3 + 3 + 3 + 2 * 3 + 2 * 2 + 1 + 1 + 2, "{all:#?}");
 
@@ -91,7 +94,8 @@ fn after_a_stop_at_any_row_every_change_is_given_once() {
 
 #[test]
 fn the_server_is_restarted_and_its_binlog_rotated_and_the_task_goes_on_by_itself() {
-    let (mut server, mut world) = prepared();
+    let mut server = Server::start();
+    let mut world = prepared(&server);
     world.open();
     server.sql("INSERT INTO a VALUES (1, 1);\nFLUSH BINARY LOGS;\nINSERT INTO a VALUES (2, 2)");
     world.until(|records| records.len() == 2);
@@ -115,7 +119,8 @@ fn the_server_is_restarted_and_its_binlog_rotated_and_the_task_goes_on_by_itself
 
 #[test]
 fn progress_is_committed_where_nothing_is_captured() {
-    let (server, mut world) = prepared();
+    let server = Server::start();
+    let mut world = prepared(&server);
     world.open();
     let before = world.place().clone();
     server.sql("CREATE TABLE later (id INT PRIMARY KEY);\nINSERT INTO unseen SELECT seq FROM seq_1_to_1000");

@@ -28,6 +28,8 @@ pub(crate) struct Server {
     child: Option<Child>,
     extra: Vec<String>,
     runtime: tokio::runtime::Runtime,
+    /// It is a MySQL that somebody else started.
+    pub(crate) mysql: bool,
 }
 
 /// Root must say that it means it.
@@ -104,8 +106,25 @@ impl Server {
         fs::write(dir.path().join("init.sql"), format!("SET sql_log_bin=0;\n{}\n", init.join("\n"))).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let extra = extra.iter().map(|e| (*e).to_owned()).collect();
-        let mut server = Self { dir, port: free_port(), child: None, extra, runtime };
+        let mut server = Self { dir, port: free_port(), child: None, extra, runtime, mysql: false };
         server.launch();
+        server
+    }
+
+    /// A MySQL with a row binlog that runs at the port of `BD_TEST_MYSQL_PORT` on loopback, user and password `bd`; its database
+    /// `tv` is emptied.
+    pub(crate) fn mysql() -> Self {
+        let port = std::env::var("BD_TEST_MYSQL_PORT").unwrap().parse().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let server = Self { dir, port, child: None, extra: Vec::new(), runtime, mysql: true };
+        server.runtime.block_on(async {
+            let mut conn = Conn::new(server.opts()).await.unwrap();
+            for statement in ["DROP DATABASE IF EXISTS tv", "CREATE DATABASE tv CHARACTER SET utf8mb4"] {
+                conn.query_drop(statement).await.unwrap();
+            }
+            conn.disconnect().await.unwrap();
+        });
         server
     }
 

@@ -134,12 +134,16 @@ fn insert(table: &str) -> String {
     )
 }
 
-fn check(rows: &[&Json]) {
+fn check(rows: &[&Json], mysql: bool) {
     for (i, (data_type, values)) in COLUMNS.iter().enumerate() {
         for (n, (sql, expected)) in values.iter().enumerate() {
             let value = &rows[n][format!("c{i}")];
             if *expected != "long" {
-                let expected: Json = serde_json::from_str(expected).unwrap();
+                let mut expected: Json = serde_json::from_str(expected).unwrap();
+                if mysql && *data_type == "JSON" {
+                    // A type of its own there, given without spaces.
+                    expected = json!(expected.as_str().unwrap().replace(' ', ""));
+                }
                 assert_eq!(*value, expected, "{data_type} {sql}");
             }
         }
@@ -148,23 +152,26 @@ fn check(rows: &[&Json]) {
 
 #[test]
 fn every_type_has_one_value_in_snapshot_and_binlog() {
-    let server = Server::start();
+    every_type(&Server::start());
+}
+
+pub(crate) fn every_type(server: &Server) {
     server.sql(&format!("{}{}{}", create("t"), insert("t"), "CREATE TABLE streamed LIKE t"));
-    let mut world = World::new(&server);
+    let mut world = World::new(server);
     world.open();
     let rows = COLUMNS.iter().map(|(_, values)| values.len()).max().unwrap();
     world.until_count(rows);
     server.sql(&insert("streamed"));
     // The same of a table whose definition comes from the binlog.
     server.sql(&format!("{}{}", create("declared"), insert("declared")));
-    world.until_marker(&server, 1);
+    world.until_marker(server, 1);
     assert_eq!(world.records.len(), 3 * rows);
     let after = |topic: &str| {
         let records = world.records.iter().filter(|r| r.topic == topic);
         records.map(|r| r.after()).collect::<Vec<&Json>>()
     };
     let (snapshot, streamed, declared) = (after("p.tv.t"), after("p.tv.streamed"), after("p.tv.declared"));
-    check(&snapshot);
+    check(&snapshot, server.mysql);
     for (n, row) in snapshot.iter().enumerate() {
         for (column, value) in row.as_object().unwrap() {
             assert_eq!(&streamed[n][column], value, "{column}, row {n}, of the binlog");

@@ -132,7 +132,7 @@ impl World {
     /// Polls until the snapshot is done and committed.
     pub(crate) fn until_streaming(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.offsets.get(r#"{"server":"p"}"#).is_some_and(|place| !place.contains_key("snapshot")) {
+        while self.offsets.get(r#"{"server":"p"}"#).is_none_or(|place| place.contains_key("snapshot")) {
             self.poll(Duration::from_millis(500)).unwrap();
             assert!(Instant::now() < deadline, "the snapshot does not end");
         }

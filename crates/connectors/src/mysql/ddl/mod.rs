@@ -82,7 +82,7 @@ pub(super) enum Change {
         if_exists: bool,
     },
     /// MODIFY (`old` is the column's own name) and CHANGE.
-    Change {
+    Modify {
         old: String,
         spec: ColumnSpec,
         if_exists: bool,

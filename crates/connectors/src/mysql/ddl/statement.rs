@@ -173,22 +173,22 @@ fn alter_spec(c: &mut Cursor<'_>, changes: &mut Vec<Change>) -> Result<(), Synta
         c.accept(&["COLUMN"]);
         let if_exists = c.accept(&["IF", "EXISTS"]);
         let spec = column_spec(c)?;
-        changes.push(Change::Change { old: spec.column.name.clone(), spec, if_exists });
+        changes.push(Change::Modify { old: spec.column.name.clone(), spec, if_exists });
     } else if c.accept(&["CHANGE"]) {
         c.accept(&["COLUMN"]);
         let if_exists = c.accept(&["IF", "EXISTS"]);
         let old = c.name()?;
-        changes.push(Change::Change { old, spec: column_spec(c)?, if_exists });
+        changes.push(Change::Modify { old, spec: column_spec(c)?, if_exists });
     } else if c.accept(&["RENAME"]) {
         alter_rename(c, changes)?;
     } else if c.accept(&["CONVERT", "TO"]) {
         if let Some(charset) = options_charset(c)? {
             changes.push(Change::ConvertCharset(charset));
         }
-    } else if !c.accept(&["ALTER"]) {
-        if let Some(charset) = options_charset(c)? {
-            changes.push(Change::DefaultCharset(charset));
-        }
+    } else if !c.accept(&["ALTER"])
+        && let Some(charset) = options_charset(c)?
+    {
+        changes.push(Change::DefaultCharset(charset));
     }
     Ok(())
 }

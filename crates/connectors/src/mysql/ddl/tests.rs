@@ -132,7 +132,7 @@ fn describe(change: &Change) -> String {
             format!("add {} {:?}{}", line(&spec.column), spec.place, mark(if_not_exists))
         }
         Change::Drop { name, if_exists } => format!("drop {name}{}", mark(if_exists)),
-        Change::Change { old, spec, .. } => {
+        Change::Modify { old, spec, .. } => {
             format!("change {old} to {} {:?}", line(&spec.column), spec.place)
         }
         Change::RenameColumn { old, new, .. } => format!("rename {old} {new}"),
