@@ -21,7 +21,7 @@ const KEPT: usize = 1000;
 /// A longer answer is refused.
 const MAX_ANSWER: u64 = 8 << 20;
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
 /// A map that forgets all when it is full: what it holds can be asked for again.
@@ -101,7 +101,7 @@ impl RegistryClient {
         self
     }
 
-    /// The same, waiting for an answer so long (10 s by default).
+    /// The same, waiting for an answer so long (5 s by default).
     #[must_use]
     pub fn with_timeout(mut self, wait: Duration) -> Self {
         self.agent = agent(wait);

@@ -12,15 +12,7 @@ use std::borrow::Cow;
 /// Reads a datum, appending one value to each column, or fails having appended any part of that.
 pub(super) fn datum(bytes: &[u8], plan: &Plan, fields: &[Field], columns: &mut [Column]) -> Fallible<()> {
     let mut w = Wire::new(bytes);
-    let reader = Reader { named: &plan.named };
-    match &plan.root {
-        Root::Record(record) => reader.record(&mut w, record, fields, columns)?,
-        Root::Bare(read) => {
-            let (Some(field), Some(column)) = (fields.first(), columns.first_mut()) else { return w.end() };
-            reader.value(&mut w, read, &field.data_type, column).map_err(|e| e.in_field(&field.name))?;
-        }
-        Root::Refused(reason) => return Err(Failure::new(reason.clone())),
-    }
+    Reader { named: &plan.named }.root(&mut w, &plan.root, fields, columns)?;
     w.end()
 }
 
@@ -29,6 +21,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn root(&self, w: &mut Wire<'_>, root: &Root, fields: &[Field], columns: &mut [Column]) -> Fallible<()> {
+        match root {
+            Root::Record(record) => self.record(w, record, fields, columns),
+            Root::Bare(read) => match (fields.first(), columns.first_mut()) {
+                (Some(field), Some(column)) => {
+                    self.value(w, read, &field.data_type, column).map_err(|e| e.in_field(&field.name))
+                }
+                _ => Ok(()),
+            },
+            Root::Union(branches) => {
+                let branch = &branches[w.index(branches.len(), "branch")?];
+                self.root(w, branch, fields, columns)
+            }
+            Root::Refused(reason) => Err(Failure::new(reason.clone())),
+        }
+    }
+
     #[inline]
     fn record(
         &self,

@@ -31,6 +31,8 @@ mod properties;
 mod reader;
 mod rows;
 mod scalar;
+#[cfg(test)]
+mod shape_tests;
 mod skip;
 #[cfg(test)]
 mod tests;

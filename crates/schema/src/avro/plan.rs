@@ -98,6 +98,8 @@ pub(super) enum Root {
     Record(RecordPlan),
     /// The value of the only one.
     Bare(Read),
+    /// One of several, as of records of several types, or of a record that may be null.
+    Union(Vec<Root>),
     /// They cannot be read from it; why.
     Refused(String),
 }
@@ -136,6 +138,13 @@ impl<'a> Compiler<'a> {
                 }
             }
             (Avro::Record(record), _) => Ok(Root::Record(self.record(record, fields)?)),
+            (Avro::Union(union), _) if !self.is_bare(union, fields)? => {
+                let branches = union.variants().iter().map(|branch| match self.names.resolve(branch)? {
+                    Avro::Null => Ok(Root::Refused("the datum is null".into())),
+                    branch => self.root(branch, fields, role),
+                });
+                Ok(Root::Union(branches.collect::<Result<_, AvroError>>()?))
+            }
             (_, [only]) => Ok(Root::Bare(self.read(avro, &only.data_type)?)),
             _ => {
                 let columns: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
@@ -146,6 +155,17 @@ impl<'a> Compiler<'a> {
                 )))
             }
         }
+    }
+
+    /// Whether a union is the value of the only column, not one of records of columns.
+    fn is_bare(&self, union: &'a UnionSchema, fields: &[Field]) -> Result<bool, AvroError> {
+        let [only] = fields else { return Ok(false) };
+        for branch in union.variants() {
+            if matches!(self.names.resolve(branch)?, Avro::Record(_)) {
+                return Ok(is_of_branches(union, &only.data_type));
+            }
+        }
+        Ok(true)
     }
 
     fn record(&mut self, record: &'a RecordSchema, fields: &[Field]) -> Result<RecordPlan, AvroError> {
@@ -242,10 +262,8 @@ impl<'a> Compiler<'a> {
             let inner = self.read(if null == 0 { b } else { a }, target)?;
             return Ok(Read::Nullable(null, Box::new(inner)));
         }
-        let is_branch = |f: &Field| branches.iter().any(|b| branch_name(b) == f.name);
         if let DataType::Struct(fields) = target
-            && !fields.is_empty()
-            && fields.iter().all(is_branch)
+            && is_of_branches(union, target)
         {
             let mut reads = Vec::with_capacity(branches.len());
             for branch in branches {
@@ -318,6 +336,12 @@ impl<'a> Compiler<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether the type is Connect's form of the union: a struct with a field for each branch.
+fn is_of_branches(union: &UnionSchema, target: &DataType) -> bool {
+    let is_branch = |f: &Field| union.variants().iter().any(|b| branch_name(b) == f.name);
+    matches!(target, DataType::Struct(fields) if !fields.is_empty() && fields.iter().all(is_branch))
 }
 
 fn has(record: &RecordSchema, column: &Field) -> bool {

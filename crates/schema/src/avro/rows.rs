@@ -11,19 +11,27 @@ use crate::{DataType, Field, Row, Value};
 /// Reads a datum.
 pub(super) fn datum(bytes: &[u8], plan: &Plan, fields: &[Field]) -> Fallible<Row> {
     let mut w = Wire::new(bytes);
-    let row = match &plan.root {
-        Root::Record(record) => self::record(&mut w, record, fields, &plan.named)?,
-        Root::Bare(read) => match fields.first() {
-            Some(field) => {
-                let value = value(&mut w, read, &field.data_type, &plan.named);
-                vec![value.map_err(|e| e.in_field(&field.name))?]
-            }
-            None => Vec::new(),
-        },
-        Root::Refused(reason) => return Err(Failure::new(reason.clone())),
-    };
+    let row = root(&mut w, &plan.root, fields, &plan.named)?;
     w.end()?;
     Ok(row)
+}
+
+fn root(w: &mut Wire<'_>, root: &Root, fields: &[Field], named: &[Skip]) -> Fallible<Row> {
+    match root {
+        Root::Record(record) => self::record(w, record, fields, named),
+        Root::Bare(read) => match fields.first() {
+            Some(field) => {
+                let value = value(w, read, &field.data_type, named);
+                Ok(vec![value.map_err(|e| e.in_field(&field.name))?])
+            }
+            None => Ok(Vec::new()),
+        },
+        Root::Union(branches) => {
+            let branch = &branches[w.index(branches.len(), "branch")?];
+            self::root(w, branch, fields, named)
+        }
+        Root::Refused(reason) => Err(Failure::new(reason.clone())),
+    }
 }
 
 fn record(w: &mut Wire<'_>, plan: &RecordPlan, fields: &[Field], named: &[Skip]) -> Fallible<Vec<Value>> {

@@ -1,7 +1,7 @@
 //! From Arrow cells and from rows to a datum of a given schema.
 
 use super::declare::field_name;
-use super::derive::branch_name;
+use super::derive::{branch_name, not_null};
 use super::parse::{AvroError, Names};
 use super::plan::Unit;
 use super::wire::{put_bytes, put_long};
@@ -76,6 +76,12 @@ impl WritePlan {
     /// For rows of `schema`. With `bare` the only column is the datum where the Avro schema is no record that has it.
     pub(super) fn compile(avro: &Avro, schema: &Schema, bare: bool) -> Result<Self, AvroError> {
         let names = Names::of(avro)?;
+        if let (Avro::Union(union), Avro::Record(_)) = (avro, not_null(avro)) {
+            // A record that may be null, and is not.
+            let Self { mut root, bare } = Self::compile(not_null(avro), schema, bare)?;
+            root.branch = union.variants().iter().position(|b| !matches!(b, Avro::Null));
+            return Ok(Self { root, bare });
+        }
         match (avro, schema.fields.as_slice()) {
             (Avro::Record(record), fields) if !bare || part_of(record, fields).is_some() => {
                 let kind = Kind::Record(parts(&names, record, fields)?);
@@ -98,7 +104,10 @@ impl WritePlan {
             (_, [field, ..], [only, ..]) if self.bare => {
                 cell(out, &self.root, &field.data_type, only, i).map_err(|e| e.in_field(&field.name))
             }
-            (Kind::Record(parts), ..) => record_of_cells(out, parts, fields, cells, i),
+            (Kind::Record(parts), ..) => {
+                self.root.begin(out);
+                record_of_cells(out, parts, fields, cells, i)
+            }
             _ => Err(Failure::new("several columns need an Avro record")),
         }
     }
@@ -109,8 +118,21 @@ impl WritePlan {
             (_, [field, ..], [only, ..]) if self.bare => {
                 value(out, &self.root, &field.data_type, only).map_err(|e| e.in_field(&field.name))
             }
-            (Kind::Record(parts), ..) => record_of_values(out, parts, fields, values),
+            (Kind::Record(parts), ..) => {
+                self.root.begin(out);
+                record_of_values(out, parts, fields, values)
+            }
             _ => Err(Failure::new("several columns need an Avro record")),
+        }
+    }
+}
+
+impl Write {
+    /// What stands before a value that is not NULL.
+    #[inline]
+    fn begin(&self, out: &mut Vec<u8>) {
+        if let Some(branch) = self.branch {
+            put_long(out, branch as i64);
         }
     }
 }
@@ -268,9 +290,7 @@ fn cell(out: &mut Vec<u8>, write: &Write, data_type: &DataType, cells: &Cells<'_
     if cells.is_null(i) {
         return null(out, write);
     }
-    if let Some(branch) = write.branch {
-        put_long(out, branch as i64);
-    }
+    write.begin(out);
     let value = match (cells, &write.kind, data_type) {
         (Cells::Boolean(a), ..) => Leaf::Boolean(a.value(i)),
         (Cells::Integer(a), ..) => Leaf::Whole(a.value(i).into()),
@@ -335,9 +355,7 @@ fn value(out: &mut Vec<u8>, write: &Write, data_type: &DataType, v: &Value) -> F
     if matches!(v, Value::Null) {
         return null(out, write);
     }
-    if let Some(branch) = write.branch {
-        put_long(out, branch as i64);
-    }
+    write.begin(out);
     let of = match (data_type, v) {
         (DataType::Boolean, Value::Boolean(v)) => Leaf::Boolean(*v),
         (DataType::Integer, Value::Integer(v)) | (DataType::Date, Value::Date(v)) => Leaf::Whole((*v).into()),
