@@ -72,7 +72,8 @@ pub(super) fn config_def() -> ConfigDef {
                 "Messages with a longer payload are bad input; their start goes to the dead-letter topic. (A key of bd's.)",
             ),
         ],
-        prefixes: Vec::new(),
+        // Where Confluent's connector keeps its licence: configurations made for it have these.
+        prefixes: vec!["confluent."],
     }
 }
 
