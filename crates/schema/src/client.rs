@@ -3,6 +3,7 @@
 //! Answers by id are kept, since an id's schema never changes; so are registrations. An id that the registry does not know is asked
 //! for again after [`UNKNOWN_FOR`] only, so that a flood of bad records does not become a flood of requests.
 
+use crate::references::{Referenced, inlined};
 use crate::{RegisteredSchema, RegistryError, SchemaRegistry};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -18,6 +19,8 @@ use ureq::Agent;
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// So many schemas, registrations and unknown ids are kept.
 const KEPT: usize = 1000;
+/// A schema that refers to more others is refused.
+const MAX_REFERENCES: usize = 100;
 /// A longer answer is refused.
 const MAX_ANSWER: u64 = 8 << 20;
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
@@ -129,6 +132,29 @@ impl RegistryClient {
         Err(self.unavailable(reason))
     }
 
+    /// The text of a schema with the types declared that its `references` are to.
+    fn whole(&self, text: &str, answer: &Json) -> Result<String, RegistryError> {
+        let mut found: Vec<Referenced> = Vec::new();
+        let mut open = references(answer);
+        while let Some((name, subject, version)) = open.pop() {
+            if found.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let failed =
+                |why: String| self.unavailable(format!("subject {subject}, version {version}: {why}"));
+            if found.len() >= MAX_REFERENCES {
+                return Err(failed(format!("the schema refers to more than {MAX_REFERENCES} others")));
+            }
+            let path = format!("/subjects/{}/versions/{version}", escaped(&subject));
+            let answer = self.ask(&path, None)?.map_err(|refusal| failed(refusal.message))?;
+            let text = answer.get("schema").and_then(Json::as_str);
+            let text = text.ok_or_else(|| failed("its answer holds no schema".into()))?.to_owned();
+            open.extend(references(&answer));
+            found.push(Referenced { name, text });
+        }
+        Ok(if found.is_empty() { text.to_owned() } else { inlined(text, &found) })
+    }
+
     /// # Errors
     /// What may work when tried again, or elsewhere.
     fn ask_one(&self, url: &str, body: Option<&str>) -> Result<Result<Json, Refusal>, String> {
@@ -216,6 +242,13 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// The names, subjects and versions that a schema refers to.
+fn references(answer: &Json) -> Vec<(String, String, u32)> {
+    let all = answer.get("references").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
+    all.iter().filter_map(|r| Some((text(r, "name")?, text(r, "subject")?, number(r, "version")?))).collect()
+}
+
 fn number(json: &Json, field: &str) -> Option<u32> {
     json.get(field).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok())
 }
@@ -231,7 +264,7 @@ impl SchemaRegistry for RegistryClient {
         match self.ask(&format!("/schemas/ids/{id}"), None)? {
             Ok(answer) => match answer.get("schema").and_then(Json::as_str) {
                 Some(text) => {
-                    let text: Arc<str> = text.into();
+                    let text: Arc<str> = self.whole(text, &answer)?.into();
                     self.by_id.put(id, text.clone());
                     Ok(text)
                 }

@@ -27,6 +27,7 @@ mod formats;
 mod json;
 mod kafka;
 mod numeric;
+mod references;
 mod registry;
 mod temporal;
 mod types;

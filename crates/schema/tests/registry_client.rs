@@ -93,6 +93,32 @@ fn a_schema_is_asked_for_once() {
 }
 
 #[test]
+fn a_schema_over_several_subjects_comes_as_one() {
+    let server = Server::start(|asked| {
+        let (schema, references) = match asked.what.as_str() {
+            "GET /schemas/ids/7" => (
+                r#"[\"a.A\",\"a.B\"]"#,
+                r#"[{"name":"a.A","subject":"a-A","version":2},{"name":"a.B","subject":"a/B","version":1}]"#,
+            ),
+            "GET /subjects/a-A/versions/2" => {
+                (r#"{\"type\":\"enum\",\"name\":\"a.A\",\"symbols\":[\"X\"]}"#, "[]")
+            }
+            _ => (
+                r#"{\"type\":\"record\",\"name\":\"B\",\"namespace\":\"a\",\"fields\":[{\"name\":\"f\",\"type\":\"A\"}]}"#,
+                r#"[{"name":"a.A","subject":"a-A","version":2}]"#,
+            ),
+        };
+        (200, format!(r#"{{"schema":"{schema}","references":{references}}}"#))
+    });
+    assert_eq!(
+        &*server.client().schema_by_id(7).unwrap(),
+        r#"[{"type":"enum","name":"a.A","symbols":["X"]},{"type":"record","name":"B","namespace":"a","fields":[{"name":"f","type":"A"}]}]"#
+    );
+    let asked = ["GET /schemas/ids/7", "GET /subjects/a%2FB/versions/1", "GET /subjects/a-A/versions/2"];
+    assert_eq!(server.asked(), asked);
+}
+
+#[test]
 fn an_unknown_id_is_not_asked_for_again_at_once() {
     let server = Server::always(404, r#"{"error_code":40403,"message":"Schema 7 not found"}"#);
     let client = server.client();
