@@ -1,6 +1,7 @@
 //! Keys and values of messages as people read them.
 
-use bd_schema::SchemaRegistry;
+use bd_schema::{AvroReader, DataType, Field, SchemaRegistry, Value as Cell};
+use chrono::DateTime;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,12 +13,12 @@ const MAX_DECODED: usize = 1 << 20;
 
 /// Decodes by looking at the bytes: Confluent's framing (Avro by the registry), JSON, text, anything.
 pub(crate) struct Decoder {
-    registry: Option<Arc<dyn SchemaRegistry>>,
+    avro: Option<AvroReader>,
 }
 
 impl Decoder {
     pub(crate) fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
-        Self { registry }
+        Self { avro: registry.map(AvroReader::new) }
     }
 
     /// `{"format", "data" or "text", "bytes", "cut"}`; null where there are no bytes.
@@ -47,15 +48,82 @@ impl Decoder {
         json!({"format": format, "text": text, "bytes": bytes.len(), "cut": cut})
     }
 
-    /// Confluent's framing: a zero byte, the schema's id in four bytes, the message.
+    /// Confluent's framing: a zero byte, the schema's id in four bytes, the message. What cannot be read as such is shown as bytes,
+    /// with the reason.
     fn avro(&self, bytes: &[u8]) -> Option<Value> {
-        let registry = self.registry.as_ref()?;
-        let (head, _message) = bytes.split_at_checked(5).filter(|_| bytes.len() <= MAX_DECODED)?;
-        let [0, id @ ..] = <[u8; 5]>::try_from(head).ok()? else { return None };
-        let id = u32::from_be_bytes(id);
-        let _schema = registry.schema_by_id(id);
-        None
+        let reader = self.avro.as_ref()?;
+        let [0, a, b, c, d, ..] = bytes else { return None };
+        if bytes.len() > MAX_DECODED {
+            return None;
+        }
+        Some(match reader.decode(bytes) {
+            Ok((shape, row)) => {
+                let fields = &shape.schema.fields;
+                let data = match (shape.single, fields.first(), row.first()) {
+                    (true, Some(field), Some(value)) => json_of_value(&field.data_type, value),
+                    _ => json_of_fields(fields, &row),
+                };
+                let id = u32::from_be_bytes([*a, *b, *c, *d]);
+                json!({"format": "avro", "data": data, "bytes": bytes.len(), "schema_id": id})
+            }
+            Err(error) => {
+                let mut shown = self.plain(Some(bytes));
+                shown["problem"] = json!(format!("It looks like Confluent's Avro, but {error}"));
+                shown
+            }
+        })
     }
+}
+
+fn json_of_fields(fields: &[Field], row: &[Cell]) -> Value {
+    let pairs = fields.iter().zip(row);
+    Value::Object(pairs.map(|(f, v)| (f.name.clone(), json_of_value(&f.data_type, v))).collect())
+}
+
+fn json_of_value(data_type: &DataType, value: &Cell) -> Value {
+    match (value, data_type) {
+        (Cell::Null, _) => Value::Null,
+        (Cell::Boolean(b), _) => json!(b),
+        (Cell::Integer(n), _) => json!(n),
+        (Cell::BigInt(n), _) => json!(n),
+        (Cell::Double(n), _) if n.is_finite() => json!(n),
+        (Cell::Double(n), _) => json!(n.to_string()),
+        (Cell::Decimal(n), DataType::Decimal(_, scale)) => json!(decimal(*n, *scale)),
+        (Cell::Decimal(n), _) => json!(n.to_string()),
+        (Cell::Varchar(text), _) => json!(text),
+        (Cell::Bytes(bytes), _) => json!(hex(bytes.get(..1024).unwrap_or(bytes))),
+        (Cell::Date(days), _) => {
+            let ms = i64::from(*days) * 86_400_000;
+            json!(
+                DateTime::from_timestamp_millis(ms)
+                    .map_or(days.to_string(), |t| t.format("%Y-%m-%d").to_string())
+            )
+        }
+        (Cell::Time(ms), _) => {
+            let time = DateTime::from_timestamp_millis(i64::from(*ms));
+            json!(time.map_or(ms.to_string(), |t| t.format("%H:%M:%S%.3f").to_string()))
+        }
+        (Cell::Timestamp(ms), _) => {
+            let time = DateTime::from_timestamp_millis(*ms);
+            json!(time.map_or(ms.to_string(), |t| t.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()))
+        }
+        (Cell::Array(items), DataType::Array(of)) => items.iter().map(|v| json_of_value(of, v)).collect(),
+        (Cell::Map(entries), DataType::Map(of)) => {
+            Value::Object(entries.iter().map(|(k, v)| (k.clone(), json_of_value(of, v))).collect())
+        }
+        (Cell::Struct(values), DataType::Struct(fields)) => json_of_fields(fields, values),
+        (other, _) => json!(format!("{other:?}")),
+    }
+}
+
+/// An unscaled number with its point.
+fn decimal(unscaled: i128, scale: i8) -> String {
+    let Some(scale) = usize::try_from(scale).ok().filter(|s| *s > 0) else {
+        return format!("{unscaled}{}", "0".repeat(usize::from(scale.unsigned_abs())));
+    };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    format!("{}{whole}.{fraction}", if unscaled < 0 { "-" } else { "" })
 }
 
 /// An object, list, number, text or truth value; not a bare word.
@@ -88,6 +156,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bd_schema::{RegisteredSchema, RegistryError};
 
     #[test]
     fn bytes_are_shown_as_what_they_are() {
@@ -111,5 +180,50 @@ mod tests {
         assert_eq!(shown["format"], "hex");
         let shown = Decoder::new(None).decoded(Some(format!("a{long}").as_bytes()));
         assert_eq!((shown["format"].as_str(), shown["cut"].as_bool()), (Some("text"), Some(true)));
+    }
+
+    /// One schema.
+    struct One;
+
+    impl SchemaRegistry for One {
+        fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+            let schema = r#"{"type":"record","name":"ad","fields":[{"name":"ad_id","type":"long"},{"name":"channel","type":["null","string"]}]}"#;
+            if id == 7 { Ok(schema.into()) } else { Err(RegistryError::UnknownId(id)) }
+        }
+
+        fn register(&self, _: &str, _: &str) -> Result<u32, RegistryError> {
+            Ok(7)
+        }
+
+        fn latest(&self, _: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn avro_is_decoded_by_the_registry_and_says_why_where_it_cannot_be() {
+        let decoder = Decoder::new(Some(Arc::new(One)));
+        let shown = decoder.decoded(Some(b"\0\0\0\0\x07\x54\x02\x06BBC"));
+        assert_eq!(
+            shown,
+            json!({"format": "avro", "data": {"ad_id": 42, "channel": "BBC"}, "bytes": 11, "schema_id": 7})
+        );
+        for broken in [&b"\0\0\0\0\x08\x54"[..], b"\0\0\0\0\x07", b"\0\0\0\0\x07\x54\x02\xff"] {
+            let shown = decoder.decoded(Some(broken));
+            assert_eq!(shown["format"], "hex");
+            assert!(
+                shown["problem"].as_str().unwrap().starts_with("It looks like Confluent's Avro, but"),
+                "{shown}"
+            );
+        }
+        assert_eq!(decoder.decoded(Some(b"\0\0"))["format"], "hex");
+        assert_eq!(decoder.decoded(Some(b"{}"))["format"], "json");
+    }
+
+    #[test]
+    fn decimals_have_their_point() {
+        for (unscaled, scale, text) in [(-7, 2, "-0.07"), (1234, 2, "12.34"), (5, 0, "5"), (5, -2, "500")] {
+            assert_eq!(decimal(unscaled, scale), text);
+        }
     }
 }

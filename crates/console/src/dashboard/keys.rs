@@ -150,7 +150,7 @@ pub(super) fn duration_ms(text: &str) -> Option<u64> {
 
 /// Ms in the greatest unit that is whole.
 pub(super) fn duration_text(ms: u64) -> String {
-    let unit = UNITS.iter().find(|(_, factor)| ms % factor == 0);
+    let unit = UNITS.iter().find(|(_, factor)| ms.is_multiple_of(*factor));
     unit.map_or_else(String::new, |(name, factor)| format!("{}{name}", ms / factor))
 }
 

@@ -110,6 +110,16 @@ pub(super) fn carry(lines: &mut Lines, seeds: &HashMap<String, f64>, count: usiz
     }
 }
 
+/// Keeps the lines with the greatest values over all.
+pub(super) fn greatest(lines: &mut Lines, limit: usize) {
+    if lines.len() <= limit {
+        return;
+    }
+    let sum = |values: &Vec<Option<f64>>| values.iter().flatten().sum::<f64>();
+    lines.sort_by(|_, a, _, b| sum(b).total_cmp(&sum(a)));
+    lines.truncate(limit);
+}
+
 /// Lines as the UI draws them. Counts and sums of an interval without rows are 0; other values are not known there.
 pub(super) fn series(mut lines: Lines, split: Option<&Split>, metric: &Metric, names: &Names) -> Vec<Value> {
     let zero = matches!(metric, Metric::Count | Metric::Sum(_));

@@ -40,6 +40,15 @@ fn lines_are_put_on_one_grid_and_carried_forward() {
 }
 
 #[test]
+fn the_greatest_lines_are_kept() {
+    let line = |n: f64| vec![None, Some(n), Some(n)];
+    let mut lines =
+        Lines::from_iter([("a".into(), line(1.0)), ("b".into(), line(3.0)), ("c".into(), line(2.0))]);
+    greatest(&mut lines, 2);
+    assert_eq!(lines.keys().collect::<Vec<_>>(), ["b", "c"]);
+}
+
+#[test]
 fn an_interval_without_rows_counts_zero_but_has_no_mean() {
     let window = Window::new(0, 1999, Some(1000));
     let of = |metric: Metric, value: Value| {

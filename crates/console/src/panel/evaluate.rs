@@ -215,7 +215,10 @@ impl<'a> Asking<'a> {
 
     fn lines(&self, asked: &Lines<'_>, memory: &mut Memory) -> Result<Value, Nothing> {
         let window = self.window(asked.interval)?;
-        let (found, total) = self.line_values(asked, &window, memory)?;
+        let (mut found, total) = self.line_values(asked, &window, memory)?;
+        if let Some(split) = asked.split {
+            answer::greatest(&mut found, split.limit.max(split.order.len()));
+        }
         if found.is_empty() || (total == 0 && !asked.carry) {
             return Err(self.none());
         }

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// At so many labels a look-up ends.
 pub(super) const MAX_LABELS: usize = 2000;
 
+/// So many times more keys are asked for where they are chosen by what came.
+const MORE: usize = 4;
+
 /// Names a field so that it can be aggregated: `program` may have to be `program.keyword`.
 pub(super) type Fields<'a> = &'a dyn Fn(&str) -> String;
 
@@ -64,12 +67,13 @@ fn metric(source: &SearchSource, metric: &Metric, fields: Fields<'_>) -> Value {
 }
 
 fn terms(by: &Split, value: &Metric, inner: Value, fields: Fields<'_>) -> Value {
-    // By the value, downwards; keys in an order of their own are all asked for.
+    // By the value, downwards; keys in an order of their own are all asked for. The newest value is none that keys can be chosen
+    // by, so more of them are asked for, and chosen when they are there.
     let ordered = match value {
         Metric::Count | Metric::Last(_) => json!({"_count": "desc"}),
         _ => json!({"value": "desc"}),
     };
-    let size = by.limit.max(by.order.len());
+    let size = by.limit.max(by.order.len()) * if matches!(value, Metric::Last(_)) { MORE } else { 1 };
     let mut terms = json!({"terms": {"field": fields(&by.field), "size": size, "order": ordered}});
     if !inner.as_object().is_none_or(Map::is_empty) {
         terms["aggs"] = inner;
@@ -128,8 +132,11 @@ pub(super) fn over_time(
     }
     let aggs = match split {
         None => json!({"time": time}),
-        // The value of a line is that of its intervals, so lines are chosen by their rows.
-        Some(split) => json!({"by": terms(split, &Metric::Count, json!({"time": time}), fields)}),
+        // The value of a line is that of its intervals: lines are chosen by their rows, or when they are there.
+        Some(split) => {
+            let chosen = if matches!(value, Metric::Last(_)) { value } else { &Metric::Count };
+            json!({"by": terms(split, chosen, json!({"time": time}), fields)})
+        }
     };
     body(source, Times::of(window), aggs)
 }
@@ -243,7 +250,7 @@ mod tests {
                     {"range": {"ts": {"gte": 0, "lt": 60_000}}},
                 ]}},
                 "aggs": {"by": {
-                    "terms": {"field": "channel_id", "size": 12, "order": {"_count": "desc"}},
+                    "terms": {"field": "channel_id", "size": 48, "order": {"_count": "desc"}},
                     "aggs": {"time": time},
                 }},
             })

@@ -28,9 +28,12 @@ const COUNTERS: [(&str, &str); 9] = [
 /// The streaming-SQL role.
 pub(crate) struct EngineRest {
     remote: Remote,
-    /// Of each query: (ms, records in, rows out) of the last seconds.
-    looks: Mutex<HashMap<String, VecDeque<(i64, f64, f64)>>>,
+    /// By query.
+    looks: Mutex<HashMap<String, Looks>>,
 }
+
+/// (ms, records in, rows out) of the last seconds.
+type Looks = VecDeque<(i64, f64, f64)>;
 
 /// Counters by query.
 type Counters = HashMap<String, Map<String, Value>>;
@@ -78,12 +81,7 @@ impl EngineRest {
     }
 }
 
-fn shown(
-    query: &Value,
-    counters: &Counters,
-    drain: &Value,
-    looks: &mut HashMap<String, VecDeque<(i64, f64, f64)>>,
-) -> Value {
+fn shown(query: &Value, counters: &Counters, drain: &Value, looks: &mut HashMap<String, Looks>) -> Value {
     let id = query.get("id").and_then(Value::as_str).unwrap_or_default();
     let drained = drain.get("queries").and_then(Value::as_array);
     let drained = drained.into_iter().flatten().find(|q| q.get("id").is_some_and(|i| i == id));
@@ -113,7 +111,7 @@ fn shown(
 }
 
 /// Adds a look; the rates over those that are kept.
-fn rates(looks: &mut VecDeque<(i64, f64, f64)>, look: (i64, f64, f64)) -> Option<(f64, f64)> {
+fn rates(looks: &mut Looks, look: (i64, f64, f64)) -> Option<(f64, f64)> {
     let now = look.0;
     // A counter that goes back is that of a role that was started anew.
     if looks.back().is_some_and(|(t, n, m)| *n > look.1 || *m > look.2 || now - t > STALE) {
@@ -156,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_that_of_the_last_seconds_and_starts_anew_with_its_counter() {
-        let mut looks = VecDeque::new();
+        let mut looks = Looks::new();
         assert_eq!(rates(&mut looks, (0, 0.0, 0.0)), None);
         assert_eq!(rates(&mut looks, (1000, 100.0, 50.0)), Some((100.0, 50.0)));
         for second in 2..20 {

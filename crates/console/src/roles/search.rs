@@ -17,11 +17,17 @@ const KEPT: Duration = Duration::from_secs(10);
 pub(crate) struct Search {
     remote: Remote,
     mappings: Mutex<HashMap<String, (Instant, Fields)>>,
-    labels: Mutex<HashMap<Labels, (Instant, HashMap<String, String>)>>,
+    labels: Mutex<HashMap<Labels, (Instant, Names)>>,
 }
 
 /// Of each field, the name by which it is aggregated.
 type Fields = HashMap<String, String>;
+
+/// Of each key, what is shown instead.
+type Names = HashMap<String, String>;
+
+/// Makes the body that asks for labels, given how fields are aggregated.
+type Question = fn(&Labels, &dyn Fn(&str) -> String) -> Value;
 
 impl Search {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
@@ -52,12 +58,7 @@ impl Search {
     }
 
     /// What to show instead of keys. Where they cannot be asked for, those of before hold.
-    pub(crate) fn names(
-        &self,
-        labels: &Labels,
-        question: fn(&Labels, &dyn Fn(&str) -> String) -> Value,
-        answer: fn(&Value) -> HashMap<String, String>,
-    ) -> HashMap<String, String> {
+    pub(crate) fn names(&self, labels: &Labels, question: Question, answer: fn(&Value) -> Names) -> Names {
         if let Some((_, names)) = self
             .labels
             .lock()

@@ -5,6 +5,7 @@ use bd_cluster::{
     Cluster, ClusterError, OffsetSpec, Reader, ReaderConfig, Records, TopicInfo, TopicPartition,
 };
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 /// So many messages at most.
@@ -67,7 +68,7 @@ pub(crate) fn messages(
         reader.unassign(&at);
     }
     if asked.offset.is_none() || asked.partition.is_none() {
-        found.sort_by(|a, b| (b.0, b.2, b.1).cmp(&(a.0, a.2, a.1)));
+        found.sort_by_key(|(time, partition, offset, _)| Reverse((*time, *offset, *partition)));
     }
     let messages: Vec<Value> = found.into_iter().take(count).map(|(_, _, _, m)| m).collect();
     Ok(json!({"topic": topic.name, "partitions": bounds, "messages": messages}))
