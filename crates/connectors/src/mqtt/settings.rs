@@ -68,8 +68,9 @@ pub(super) fn config_def() -> ConfigDef {
             optional(
                 "mqtt.max.message.bytes",
                 Int,
-                "1048576",
-                "Messages with a longer payload are bad input; their start goes to the dead-letter topic. (A key of bd's.)",
+                "1000000",
+                "Messages with a longer payload are bad input; their start goes to the dead-letter topic. A log takes batches of about \
+                 1 MiB by default. (A key of bd's.)",
             ),
         ],
         // Where Confluent's connector keeps its licence: configurations made for it have these.
