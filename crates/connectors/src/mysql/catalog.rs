@@ -35,6 +35,8 @@ pub(super) struct Catalog {
     changed: BTreeSet<Key>,
     /// JSON is LONGTEXT there.
     pub(super) mariadb: bool,
+    /// The binlog tells definitions with its rows (`binlog_row_metadata=FULL`): what a statement does need not be understood.
+    pub(super) described: bool,
     /// Names of databases and tables are in lower case, whatever a statement says.
     pub(super) lower_case: bool,
 }
@@ -124,7 +126,8 @@ impl Catalog {
         self.changed.insert((database.to_owned(), None));
     }
 
-    fn put(&mut self, database: &str, table: &str, definition: Table) {
+    /// Sets a table's definition.
+    pub(super) fn put(&mut self, database: &str, table: &str, definition: Table) {
         self.tables.insert((database.to_owned(), table.to_owned()), definition);
         self.changed.insert((database.to_owned(), Some(table.to_owned())));
     }
@@ -153,12 +156,12 @@ impl Catalog {
             Err((Some(name), error)) => {
                 let (database, table) = self.resolve(default, &name);
                 self.remove(&database, &table);
-                if settings.filter.table(&database, &table) {
+                if !self.described && settings.filter.table(&database, &table) {
                     return Err(fatal(&format!("{database}.{table}"), &error.to_string()));
                 }
                 return Ok(());
             }
-            Err((None, error)) if settings.filter.database(default) => {
+            Err((None, error)) if !self.described && settings.filter.database(default) => {
                 return Err(fatal(&format!("in {default}"), &error.to_string()));
             }
             Err(_) => return Ok(()),
@@ -171,7 +174,7 @@ impl Catalog {
                 }
                 if let Err(reason) = self.alter(settings, default, (&database, &table), changes) {
                     self.remove(&database, &table);
-                    if settings.filter.table(&database, &table) && !if_exists {
+                    if !self.described && settings.filter.table(&database, &table) && !if_exists {
                         return Err(fatal(&format!("{database}.{table}"), &reason));
                     }
                 }

@@ -1,6 +1,7 @@
 //! Connections to the server, what it is and how it is set up, and what its errors mean for the task.
 
 use super::config::Settings;
+use super::metadata::Collations;
 use bd_connect::sdk::TaskError;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, Value};
@@ -17,6 +18,8 @@ pub(super) struct Server {
     version: (u16, u16, u16),
     /// It keeps names of databases and tables in lower case.
     pub(super) lower_case: bool,
+    /// Of `binlog_row_metadata=FULL`: collations by number; else none.
+    pub(super) collations: Option<Collations>,
 }
 
 /// A binlog file.
@@ -173,7 +176,11 @@ impl Server {
             return Err(setting("an uncompressed binlog", "log_bin_compress=OFF"));
         }
         let lower_case = variable(settings, conn, "lower_case_table_names").await?.is_some_and(|v| v == "1");
-        Ok(Self { mariadb, version: (next(), next(), next()), lower_case })
+        let full = variable(settings, conn, "binlog_row_metadata")
+            .await?
+            .is_some_and(|v| v.eq_ignore_ascii_case("FULL"));
+        let collations = if full { Some(collations(settings, conn).await?) } else { None };
+        Ok(Self { mariadb, version: (next(), next(), next()), lower_case, collations })
     }
 
     /// The end of the binlog.
@@ -215,6 +222,14 @@ impl Server {
         let rows = rows(settings, conn, &query).await?;
         Ok(rows.first().map(|r| text(r.first())).filter(|g| !g.is_empty()))
     }
+}
+
+async fn collations(settings: &Settings, conn: &mut Conn) -> Result<Collations, TaskError> {
+    let query = "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE CHARACTER_SET_NAME IS NOT NULL";
+    let rows = rows(settings, conn, query).await?;
+    let collation =
+        |row: &Vec<Value>| Some((text(row.first()).parse().ok()?, text(row.get(1)).to_ascii_lowercase()));
+    Ok(rows.iter().filter_map(collation).collect())
 }
 
 /// The binlog files that the server has.

@@ -21,6 +21,7 @@ mod binlog;
 mod catalog;
 mod charset;
 mod config;
+mod config_keys;
 mod connection;
 mod convert;
 mod ddl;
@@ -30,6 +31,7 @@ mod filter;
 mod gtid;
 mod image;
 mod jsonb;
+mod metadata;
 mod offset;
 mod plan;
 mod reader;
@@ -86,7 +88,7 @@ impl Plugin for MySql {
     }
 
     fn config_def(&self) -> ConfigDef {
-        config::definition()
+        config_keys::definition()
     }
 
     fn validate(&self, config: &Config) -> Vec<ConfigError> {

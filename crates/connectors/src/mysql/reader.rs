@@ -110,6 +110,7 @@ async fn read(
     let server = Server::check(settings, &mut conn).await?;
     catalog.mariadb = server.mariadb;
     catalog.lower_case = server.lower_case;
+    catalog.described = server.collations.is_some();
     let files = connection::binlog_files(settings, &mut conn).await?;
     let available = |o: &Offset| files.iter().any(|f| f.name == *o.file && o.pos <= f.size);
     let start = match offset {

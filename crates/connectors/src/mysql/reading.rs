@@ -7,6 +7,7 @@ use super::envelope::{Captured, Change, Origin, Record};
 use super::event::{Event, QueryEvent, Rows, kind};
 use super::gtid::{self, GtidSet};
 use super::image::{self, Bytes};
+use super::metadata::{self, Collations};
 use super::offset::Offset;
 use super::reader::{CHUNK, CHUNK_BYTES, Message, Output};
 use super::snapshot::{RECORD_BYTES, now_ms};
@@ -55,6 +56,7 @@ pub(super) struct Reading {
     settings: Arc<Settings>,
     catalog: Catalog,
     mariadb: bool,
+    collations: Option<Collations>,
     pub(super) output: Output,
     /// The start of the present transaction, or where the next one begins.
     pub(super) place: Offset,
@@ -83,7 +85,7 @@ impl Reading {
         start: Offset,
         output: Output,
     ) -> Self {
-        let mariadb = server.mariadb;
+        let (mariadb, collations) = (server.mariadb, server.collations.clone());
         let gtids = start.gtids.as_deref().map(|text| GtidSet::parse(text, mariadb));
         let skip = (start.event, start.row);
         let (file, pos) = (start.file.clone(), start.pos);
@@ -92,6 +94,7 @@ impl Reading {
             settings,
             catalog,
             mariadb,
+            collations,
             output,
             place,
             gtids,
@@ -291,8 +294,17 @@ impl Reading {
         }
         let map = TableMap::read(event.data)
             .map_err(|e| self.broken(&format!("The layout of {database}.{table}"), &e))?;
+        let captured = self.captured(&database, &table);
+        let fits = |captured: &Arc<Captured>| map.fits(&captured.columns);
+        if captured.as_ref().map_or(true, |captured| fits(captured).is_err())
+            && let Some(collations) = &self.collations
+            && let Ok(definition) = metadata::definition(&map, collations)
+        {
+            self.catalog.put(&database, &table, definition);
+            self.tables.remove(&(database.clone(), table.clone()));
+        }
         let captured = self.captured(&database, &table)?;
-        map.fits(&captured.columns).map_err(|reason| {
+        fits(&captured).map_err(|reason| {
             TaskError::Fatal(format!(
                 "Rows of table {database}.{table} in the binlog at {} {} do not fit the table's definition: {reason}. Take a new \
                  snapshot (remove the connector's offsets), or leave the table out with table.exclude.list",

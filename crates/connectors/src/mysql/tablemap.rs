@@ -1,6 +1,7 @@
 //! TABLE_MAP_EVENT: which table, and how the binlog lays out its rows.
 
 use super::image::Bytes;
+use super::metadata::Metadata;
 use super::plan::{ColumnPlan, Kind};
 
 /// Types of columns in the binlog.
@@ -46,14 +47,16 @@ pub(super) struct Layout {
 }
 
 /// The event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TableMap {
     pub(super) id: u64,
     pub(super) database: String,
     pub(super) table: String,
     pub(super) columns: Vec<Layout>,
-    /// With `binlog_row_metadata=FULL`.
-    pub(super) names: Option<Vec<String>>,
+    /// A bit for each column: whether it may be null.
+    pub(super) nullable: Vec<u8>,
+    /// What the server tells beyond the layout; all there is with `binlog_row_metadata=FULL`.
+    pub(super) metadata: Metadata,
 }
 
 impl TableMap {
@@ -72,9 +75,9 @@ impl TableMap {
         let meta_length = usize::try_from(b.length()?).unwrap_or(usize::MAX);
         let mut meta = Bytes::new(b.take(meta_length)?);
         let columns = codes.iter().map(|&code| layout(code, &mut meta)).collect::<Result<_, _>>()?;
-        b.skip(count.div_ceil(8))?;
-        let names = names(&mut b, count)?;
-        Ok(Self { id, database, table, columns, names })
+        let nullable = b.take(count.div_ceil(8))?.to_vec();
+        let metadata = Metadata::read(&mut b)?;
+        Ok(Self { id, database, table, columns, nullable, metadata })
     }
 
     /// Database and table of the event's data.
@@ -93,7 +96,7 @@ impl TableMap {
     /// It is cut short.
     pub(super) fn other(data: &[u8]) -> Result<Self, String> {
         let (database, table) = Self::name(data)?;
-        Ok(Self { id: Bytes::new(data).le(6)?, database, table, columns: Vec::new(), names: None })
+        Ok(Self { id: Bytes::new(data).le(6)?, database, table, ..Self::default() })
     }
 
     /// Whether rows of this layout are rows of those columns.
@@ -109,9 +112,7 @@ impl TableMap {
             ));
         }
         for (i, (layout, column)) in self.columns.iter().zip(plan).enumerate() {
-            if let Some(name) =
-                self.names.as_ref().and_then(|n| n.get(i)).filter(|n| !n.eq_ignore_ascii_case(&column.name))
-            {
+            if let Some(name) = self.metadata.names.get(i).filter(|n| !n.eq_ignore_ascii_case(&column.name)) {
                 return Err(format!(
                     "column {} is named {name} in the binlog and {} in the definition",
                     i + 1,
@@ -158,25 +159,6 @@ fn string_layout(first: u64, second: u64) -> (u8, u64) {
         return (real, second);
     }
     (code::STRING, second | ((first & 0x30) ^ 0x30) << 4)
-}
-
-fn names(b: &mut Bytes<'_>, count: usize) -> Result<Option<Vec<String>>, String> {
-    const COLUMN_NAME: u64 = 4;
-    while !b.is_empty() {
-        let kind = b.le(1)?;
-        let length = usize::try_from(b.length()?).unwrap_or(usize::MAX);
-        let mut field = Bytes::new(b.take(length)?);
-        if kind != COLUMN_NAME {
-            continue;
-        }
-        let mut names = Vec::new();
-        while !field.is_empty() {
-            let length = usize::try_from(field.length()?).unwrap_or(usize::MAX);
-            names.push(String::from_utf8_lossy(field.take(length)?).into_owned());
-        }
-        return Ok(Some(names).filter(|n| n.len() == count));
-    }
-    Ok(None)
 }
 
 fn suits(code: u8, kind: &Kind) -> bool {

@@ -133,3 +133,36 @@ fn a_type_that_is_not_built_is_refused_by_name_at_the_start_and_when_it_comes() 
     let TaskError::Fatal(text) = world.until_error() else { panic!() };
     assert!(text.contains("column other: type uuid"), "{text}");
 }
+
+#[test]
+fn definitions_that_the_binlog_tells_stand_in_for_those_that_are_lost() {
+    let server = Server::start_with(&["--binlog-row-metadata=FULL"]);
+    described(&server);
+}
+
+/// Of a server with `binlog_row_metadata=FULL`.
+pub(crate) fn described(server: &Server) {
+    server.sql(
+        "CREATE TABLE users (y YEAR, id INT UNSIGNED, n BIGINT, name VARCHAR(9) CHARACTER SET latin1, b BINARY(3), kind ENUM('x', 'ü'),
+            t TEXT, d DECIMAL(5,2), s SET('a', 'b'), at DATETIME(3) NOT NULL, big BIGINT UNSIGNED, v VARBINARY(3), PRIMARY KEY (id, n))",
+    );
+    let mut world = World::new(server);
+    world.open();
+    world.until_marker(server, 1);
+    let row = "(2018, 4294967295, -1, 'café', x'0102', 'ü', 'text', -1.5, 'a,b', '2018-06-20 06:37:03.123', 1, x'01')";
+    server.sql(&format!("INSERT INTO users VALUES {row};\nDELETE FROM users"));
+    world.until_marker(server, 2);
+    let with = std::mem::take(&mut world.records);
+
+    // The same by a task that has lost the definition.
+    world.close();
+    world.offsets.retain(|partition, _| !partition.contains("users"));
+    server.sql(&format!("INSERT INTO users VALUES {row};\nDELETE FROM users"));
+    world.open();
+    world.until_marker(server, 3);
+    let lines = |records: &[crate::world::Record]| records.iter().map(|r| r.line()).collect::<Vec<_>>();
+    assert_eq!(lines(&world.records), lines(&with));
+    assert_eq!(with.len(), 3);
+    assert_eq!(with[0].after()["name"], json!("café"));
+    assert!(world.offsets.keys().any(|partition| partition.contains("users")), "it is kept from now on");
+}

@@ -127,17 +127,7 @@ fn skip_default(c: &mut Cursor<'_>) {
 }
 
 fn data_type(c: &mut Cursor<'_>, name: String) -> Result<Column, SyntaxError> {
-    let mut column = Column {
-        name,
-        type_name: String::new(),
-        args: Vec::new(),
-        values: Vec::new(),
-        unsigned: false,
-        charset: None,
-        nullable: true,
-        virtual_generated: false,
-        compressed: false,
-    };
+    let mut column = Column::of(&name);
     let Some(Token::Word(word)) = c.peek() else { return Err(c.error("a data type")) };
     let mut word = word.to_ascii_lowercase();
     c.next();

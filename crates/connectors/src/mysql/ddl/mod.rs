@@ -40,6 +40,23 @@ pub(super) struct Column {
     pub(super) compressed: bool,
 }
 
+impl Column {
+    /// Of that name, without a type.
+    pub(super) fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            type_name: String::new(),
+            args: Vec::new(),
+            values: Vec::new(),
+            unsigned: false,
+            charset: None,
+            nullable: true,
+            virtual_generated: false,
+            compressed: false,
+        }
+    }
+}
+
 /// A name, with its database where one is written.
 pub(super) type TableName = (Option<String>, String);
 
