@@ -26,6 +26,8 @@ use crate::schedule;
 use crate::users::Users;
 use anyhow::{Context, Result, bail};
 use gate::Gate;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,15 +66,15 @@ pub async fn run(layout: Layout, ports: Ports, options: Options) -> Result<()> {
     let feed = Arc::new(rest::Feed::open(&case.folder.join("device_locations.jsonl"))?);
     let service = rest::Service { recorded: feed.clone(), ..rest::Service::default() };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let play_and_serve = async {
+        play(&layout, ports, &options, &case, feed.len()).await?;
+        std::future::pending().await
+    };
     tokio::select! {
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
         result = rest::serve(listener, service) => result.context("the weather service failed"),
-        result = play(&layout, ports, &options, &case, feed.len()) => match result {
-            // It keeps on serving.
-            Ok(()) => std::future::pending().await,
-            Err(error) => Err(error),
-        },
+        result = play_and_serve => result,
     }
 }
 
@@ -121,6 +123,7 @@ async fn play(layout: &Layout, ports: Ports, options: &Options, case: &Case, pla
         shows: case.shows()?,
         actions: case.actions,
         ads: case.ads,
+        ads_bytes: layout.ads_file().metadata().context("no ads")?.len(),
         places,
     };
     let driver = Driver {
@@ -149,19 +152,32 @@ async fn put_users(ports: Ports, case: &Case, status: &Status) -> Result<Vec<cra
         };
         match put.await {
             Ok(all) => return Ok(all),
-            Err(error) => status.say(&format!("replay: waiting for MariaDB: {error:#}")),
+            Err(error) => status.say(&format!("replay: waiting for MariaDB: {error}")),
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// The file appears under its name when it is whole.
+/// The file appears under its name when it is whole. Its last line gets an end: without one it might still grow.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         return Ok(());
     }
     let temporary = files::temporary(to);
-    let copied = std::fs::copy(from, &temporary).and_then(|_| std::fs::rename(&temporary, to));
+    let copied = (|| {
+        // Not fs::copy: a recorded case may be read-only, and so would be its copy.
+        std::io::copy(&mut File::open(from)?, &mut File::create(&temporary)?)?;
+        let mut file = OpenOptions::new().read(true).write(true).open(&temporary)?;
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+        std::fs::rename(&temporary, to)
+    })();
     copied.with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 

@@ -196,6 +196,8 @@ fn signals(layout: &Layout) -> Result<Arc<AtomicU32>> {
 
 /// What the processes are.
 struct Specs {
+    /// What the world is called in messages.
+    title: &'static str,
     world: Spec,
     bd: Spec,
 }
@@ -248,6 +250,7 @@ impl Specs {
         command.push(format!("--mariadb-port={}", p.mariadb_port));
         command.push(format!("--mosquitto-port={}", p.mosquitto_port));
         command.push(format!("--weather-port={}", p.weather_port));
+        let title = if let Identity::Replay { .. } = identity { "the replay" } else { "the simulator" };
         let world = Spec { name: "world", command, environment: environment.clone(), folder: folder.clone() };
 
         environment.extend(bd_environment(layout, p, identity));
@@ -255,7 +258,7 @@ impl Specs {
         command.extend(pipeline.iter().map(|file| text(file)));
         command.extend(["--data".into(), text(&layout.bd())]);
         command.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
-        Ok(Self { world, bd: Spec { name: "bd", command, environment, folder } })
+        Ok(Self { title, world, bd: Spec { name: "bd", command, environment, folder } })
     }
 }
 
@@ -310,7 +313,7 @@ impl Demo {
             mosquitto: keeper("mosquitto", "Mosquitto"),
             mariadb: keeper("mariadb", "MariaDB"),
             init: None,
-            world: keeper("world", if options.replay.is_some() { "the replay" } else { "the simulator" }),
+            world: keeper("world", specs.title),
             bd: keeper("bd", "bd"),
         };
         for server in &servers {
@@ -324,6 +327,10 @@ impl Demo {
             }
         }
         keepers.world.adopt(specs.world)?;
+        if keepers.world.process.is_none() {
+            // What it said last time is no news.
+            let _ = std::fs::remove_file(layout.status());
+        }
         keepers.bd.adopt(specs.bd)?;
         Ok(Self { layout, servers, keepers, begun: Instant::now(), bounded: Instant::now() })
     }
