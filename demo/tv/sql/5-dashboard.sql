@@ -26,14 +26,14 @@ FROM actions
 GROUP BY device_id
 EMIT CHANGES;
 
-CREATE TABLE current_viewers AS
+CREATE TABLE current_viewers WITH (key_format = 'JSON') AS
 SELECT AS_VALUE(channel_id), SUM(CASE WHEN action IN (1, 3) THEN 1 ELSE 0 END) AS viewers
 FROM devices_now
 GROUP BY channel_id
 EMIT CHANGES;
 
 -- Where the devices that are on are: the latest place of each.
-CREATE TABLE device_places AS
+CREATE TABLE device_places WITH (key_format = 'JSON') AS
 SELECT
   p.id, AS_VALUE(p.id) AS device_id,
   MAX_BY(p.coord->lon, p.dt) AS lon,
@@ -47,7 +47,7 @@ HAVING MAX_BY(d.action, p.dt) IN (1, 3)
 EMIT CHANGES;
 
 -- Reach: how many people saw an ad; frequency: how often each of them did.
-CREATE TABLE ad_reach AS
+CREATE TABLE ad_reach WITH (key_format = 'JSON') AS
 SELECT
   AS_VALUE(ad_id),
   COUNT_DISTINCT(user_id) AS reach,
