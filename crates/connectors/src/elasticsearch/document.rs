@@ -277,13 +277,13 @@ fn documents(values: &Cells) -> Documents {
             match (&schema.shape, with_dates_as_timestamps(&schema.columns())) {
                 (Shape::Struct { schema, .. }, None) => out.columns(schema, batch),
                 _ => match values.clone().into_rows() {
-                    Ok(Cells::Rows { schema, rows }) => out.rows(&schema, rows),
+                    Ok(Cells::Rows { schema, rows }) => out.rows(&schema, &rows),
                     Ok(_) => {}
                     Err(e) => out.cells.extend((0..batch.num_rows()).map(|_| Document::Bad(e.to_string()))),
                 },
             }
         }
-        Cells::Rows { schema, rows } => out.rows(schema, rows.iter().cloned()),
+        Cells::Rows { schema, rows } => out.rows(schema, rows),
     }
     out
 }
@@ -344,7 +344,7 @@ impl Documents {
         }
     }
 
-    fn rows(&mut self, schema: &ConnectSchema, rows: impl IntoIterator<Item = Option<Row>>) {
+    fn rows(&mut self, schema: &ConnectSchema, rows: &[Option<Row>]) {
         let columns = schema.columns();
         let changed = with_dates_as_timestamps(&columns);
         let dates = changed.is_some();
@@ -360,14 +360,15 @@ impl Documents {
                 [Value::Null] if single => self.cells.push(Document::Null),
                 [Value::Varchar(text)] if single => self.text(Some(text.as_bytes())),
                 [Value::Bytes(text)] if single => self.text(Some(text)),
-                _ => self.row(&codec, if dates { row.into_iter().map(millis).collect() } else { row }),
+                _ if dates => self.row(&codec, &row.iter().cloned().map(millis).collect()),
+                _ => self.row(&codec, row),
             }
         }
     }
 
-    fn row(&mut self, codec: &JsonCodec, row: Row) {
+    fn row(&mut self, codec: &JsonCodec, row: &Row) {
         let start = self.arena.len();
-        match codec.encode_row(&row, &mut self.arena) {
+        match codec.encode_row(row, &mut self.arena) {
             Ok(()) if self.arena.get(start) == Some(&b'{') => {
                 self.cells.push(Document::Text(start..self.arena.len()));
             }
