@@ -13,7 +13,8 @@
 //! * A task that fails with a retriable error is opened again for ever, from its committed offsets; `errors.retry.*` are accepted.
 //! * A sink remembers the number of partitions of its topics and stops where it changes, or where a topic was created again: its
 //!   destination orders versions by offset.
-//! * `JsonConverter` with `schemas.enable=false` gives sinks the documents as bytes; transforms see the types that each shows.
+//! * `JsonConverter` with `schemas.enable=false` gives sinks the documents as bytes. Transforms see the types that each document
+//!   shows (whole numbers are `BIGINT`, others `DOUBLE`; an array of mixed types becomes one of strings) and give documents again.
 //! * There is one worker: no rebalances, no `/admin/loggers`.
 
 mod convert;

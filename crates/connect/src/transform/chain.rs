@@ -1,5 +1,6 @@
 //! The transforms of a connector in their order, made from `transforms`, `transforms.X.type` and their keys.
 
+use super::leave::leave;
 use super::predicate::{self, Predicate};
 use super::{Flow, Step, Transform, cast, fields, insert, route, unwrap};
 use crate::sdk::{Batch, Config, ConfigError};
@@ -76,6 +77,9 @@ impl Chain {
     /// Applies all transforms.
     pub(crate) fn apply(&mut self, batch: Batch, offsets: Vec<i64>) -> Transformed {
         let mut done = Transformed { flows: vec![Flow::new(batch, offsets)], failed: Vec::new() };
+        if self.links.is_empty() {
+            return done;
+        }
         for link in &mut self.links {
             let mut step = Step::default();
             for flow in std::mem::take(&mut done.flows) {
@@ -83,8 +87,8 @@ impl Chain {
             }
             done.failed.extend(step.failed.into_iter().map(|(origin, reason)| (origin, link.class, reason)));
             done.flows = step.flows;
-            done.flows.retain(|flow| flow.len() > 0);
         }
+        done.flows = leave(done.flows);
         done
     }
 }

@@ -196,6 +196,7 @@ impl Transform for ValueToKey {
             match found {
                 Err(reason) => out.fail_all(&flow, &reason),
                 Ok((key_schema, places)) => {
+                    flow.schemaless.keys = flow.schemaless.values;
                     // A tombstone has no value to take a key from and keeps the one that it has.
                     let keys: Vec<Option<Row>> = rows
                         .iter()

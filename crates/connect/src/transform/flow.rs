@@ -13,6 +13,15 @@ pub(crate) struct Flow {
     pub(crate) origins: Vec<u32>,
     /// The offset of each record; empty for sources.
     pub(crate) offsets: Vec<i64>,
+    /// Which of keys and values had no schema: their structs leave the chain without one.
+    pub(super) schemaless: Schemaless,
+}
+
+/// See [`Flow::schemaless`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Schemaless {
+    pub(super) keys: bool,
+    pub(super) values: bool,
 }
 
 /// What a transform made of a flow.
@@ -34,7 +43,7 @@ impl Flow {
     /// What enters a chain.
     pub(crate) fn new(batch: Batch, offsets: Vec<i64>) -> Self {
         let origins = (0..batch.len() as u32).collect();
-        Self { batch, origins, offsets }
+        Self { batch, origins, offsets, schemaless: Schemaless::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -65,6 +74,7 @@ impl Flow {
             },
             origins: pick(&self.origins, places),
             offsets: pick(&self.offsets, places),
+            schemaless: self.schemaless,
         }
     }
 
@@ -110,6 +120,10 @@ impl Flow {
         let mut flows = Vec::new();
         let mut open = Inferred::default();
         self.set(role, Cells::Null(self.len()));
+        match role {
+            Role::Key => self.schemaless.keys = true,
+            Role::Value => self.schemaless.values = true,
+        }
         for (i, cell) in cells.iter().enumerate() {
             let (schema, row) = match cell.as_ref().map(|c| serde_json::from_slice::<Json>(c)) {
                 Some(Err(error)) => {

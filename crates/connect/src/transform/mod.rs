@@ -8,6 +8,7 @@ mod chain;
 mod fields;
 mod flow;
 mod insert;
+mod leave;
 mod predicate;
 mod route;
 #[cfg(test)]

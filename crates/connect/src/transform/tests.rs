@@ -322,3 +322,33 @@ fn records_that_are_no_change_events_pass() {
     let (got, failed) = run(&[("type", UNWRAP)], json_batch(&[Some("{\"n\":1}")]));
     assert_eq!((got, failed), (vec!["{\"n\":1}".to_owned()], vec![]));
 }
+
+#[test]
+fn documents_without_schema_stay_so_and_are_one_batch_whatever_they_show() {
+    let class = value("InsertField");
+    let pairs = [("type", class.as_str()), ("timestamp.field", "ts")];
+    let batch =
+        json_batch(&[Some(r#"{"a":1,"b":null}"#), Some(r#"{"a":"x"}"#), None, Some(r#"{"b":[1,"y"]}"#)]);
+    let done = chain(&pairs).apply(batch, vec![4, 5, 6, 8]);
+    assert_eq!(done.flows.len(), 1);
+    assert_eq!(done.flows[0].offsets, [4, 5, 6, 8]);
+    let Cells::Bytes(_) = &done.flows[0].batch.values else { panic!("{:?}", done.flows[0].batch.values) };
+    let wanted = [
+        r#"{"a":1,"b":null,"ts":1612223747000}"#,
+        r#"{"a":"x","ts":1612223747000}"#,
+        "-",
+        r#"{"b":["1","y"],"ts":1612223747000}"#,
+    ];
+    assert_eq!(json(&done.flows[0].batch.values), wanted);
+}
+
+#[test]
+fn change_events_without_schema_are_unwrapped_too() {
+    let c = r#"{"before":null,"after":{"id":1},"op":"c"}"#;
+    let d = r#"{"before":{"id":1},"after":null,"op":"d"}"#;
+    let (got, _) = run(&[("type", UNWRAP)], json_batch(&[Some(c), Some(d), None]));
+    assert_eq!(got, [r#"{"id":1}"#, "-"]);
+    let pairs = [("type", UNWRAP), ("delete.tombstone.handling.mode", "rewrite")];
+    let (got, _) = run(&pairs, json_batch(&[Some(c), Some(d), None]));
+    assert_eq!(got, [r#"{"id":1,"__deleted":"false"}"#, r#"{"id":1,"__deleted":"true"}"#]);
+}

@@ -178,11 +178,13 @@ impl Unwrap {
     fn event(&self, schema: &ConnectSchema) -> Result<Option<Event>, String> {
         let Some(all) = columns(schema) else { return Ok(None) };
         let (Some(op), Some(after)) = (find(&all, "op"), find(&all, "after")) else { return Ok(None) };
-        let (after_field, after_known) = &all[after];
-        if !matches!(after_field.data_type, DataType::Struct(_)) {
+        let before = find(&all, "before");
+        // Of documents without a schema, a null `after` does not show that it is a struct; `before` does then.
+        let is_struct = |at: &usize| matches!(all[*at].0.data_type, DataType::Struct(_));
+        let Some(state) = [Some(after), before].into_iter().flatten().find(is_struct) else {
             return Ok(None);
-        }
-        let inner = alone(after_field, after_known);
+        };
+        let inner = alone(&all[state].0, &all[state].1);
         let mut row = columns(&inner).unwrap_or_default();
         let route = match &self.route {
             None => None,
@@ -204,7 +206,6 @@ impl Unwrap {
                 .ok_or_else(|| format!("add.headers: the event has no field {}", added.name))?;
             headers.push((added.new_name.clone(), data_type, place));
         }
-        let before = find(&all, "before");
         Ok(Some(Event { after, before, op, row: struct_of(inner.name.clone(), row), fields, headers, route }))
     }
 

@@ -30,6 +30,7 @@ use plugins::Plugins;
 use running::Running;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// [`Worker::close`] does not wait longer.
@@ -50,8 +51,9 @@ struct Inner {
     configs: ConfigStore,
     offsets: Arc<OffsetStore>,
     statuses: Arc<StatusStore>,
-    /// Held by who changes anything; says whether the worker is closed.
-    operating: Mutex<bool>,
+    /// Held by who changes anything.
+    operating: Mutex<()>,
+    closed: AtomicBool,
     /// The connectors that are there, also those that are stopped or failed.
     running: Mutex<BTreeMap<String, Running>>,
     janitor: Janitor,
@@ -89,7 +91,8 @@ impl Worker {
                 configs,
                 offsets,
                 statuses,
-                operating: Mutex::new(false),
+                operating: Mutex::new(()),
+                closed: AtomicBool::new(false),
                 running: Mutex::new(BTreeMap::new()),
                 janitor,
             }),
@@ -114,11 +117,10 @@ impl Worker {
     /// Changes after it are refused.
     pub fn close(&self) {
         let inner = &self.inner;
-        // An operation that is under way may wait for a task; it does not keep the others from being stopped.
-        if let Some(mut closed) = inner.operating.try_lock_for(CLOSE / 4) {
-            *closed = true;
-        }
+        inner.closed.store(true, Ordering::Release);
         inner.janitor.stop();
+        // An operation that is under way may wait for a task; it does not keep the others from being stopped.
+        let _operating = inner.operating.try_lock_for(CLOSE / 4);
         let mut running = std::mem::take(&mut *inner.running.lock());
         running.values().for_each(Running::ask_to_stop);
         let until = Instant::now() + CLOSE.min(inner.config.shutdown_timeout);

@@ -7,6 +7,7 @@ use crate::store::{State, Stored, TargetState};
 use parking_lot::MutexGuard;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// A connector's configuration.
 pub(crate) type Configuration = BTreeMap<String, String>;
@@ -15,12 +16,12 @@ pub(crate) type Configuration = BTreeMap<String, String>;
 const LONGEST_NAME: usize = 200;
 
 impl Inner {
-    pub(super) fn operate(&self) -> Result<MutexGuard<'_, bool>, ConnectError> {
-        let closed = self.operating.lock();
-        if *closed {
+    pub(super) fn operate(&self) -> Result<MutexGuard<'_, ()>, ConnectError> {
+        let operating = self.operating.lock();
+        if self.closed.load(Ordering::Acquire) {
             return Err(ConnectError::Internal("the worker is shutting down".into()));
         }
-        Ok(closed)
+        Ok(operating)
     }
 
     pub(super) fn stored(&self, name: &str) -> Result<Stored, ConnectError> {

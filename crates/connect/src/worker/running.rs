@@ -7,6 +7,7 @@ use crate::task::{self, TaskShared, TaskSpec};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -64,7 +65,12 @@ impl Inner {
     pub(super) fn start(&self, name: &str, stored: &Stored) {
         let running = self.begin(name, stored);
         self.statuses.connector(name, running.state, running.trace.as_deref());
-        self.running.lock().insert(name.to_owned(), running);
+        let mut table = self.running.lock();
+        // The worker may have been closed meanwhile; it stops what it finds in the table.
+        if self.closed.load(Ordering::Acquire) {
+            running.ask_to_stop();
+        }
+        table.insert(name.to_owned(), running);
     }
 
     fn begin(&self, name: &str, stored: &Stored) -> Running {
