@@ -15,10 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a silent server says that it is there.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// A server that says nothing for so long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Heartbeats of a silent server in the time after which it is taken for gone.
+const HEARTBEATS: u32 = 6;
 
 /// Reads the binlog from that place until it fails or nobody listens.
 ///
@@ -32,7 +30,8 @@ pub(super) async fn run(
     start: Offset,
     output: Output,
 ) -> Result<(), TaskError> {
-    let heartbeat = format!("SET @master_heartbeat_period = {}", HEARTBEAT.as_nanos());
+    let heartbeat =
+        format!("SET @master_heartbeat_period = {}", (settings.keep_alive / HEARTBEATS).as_nanos());
     // 4: it may send global transaction ids instead of BEGIN.
     // A worker that is busy for long must not lose its connection.
     let patience = "SET SESSION net_write_timeout = 3600";
@@ -46,7 +45,7 @@ pub(super) async fn run(
     let mut reading = Reading::new(settings.clone(), &server, catalog, start, output);
     loop {
         let next = tokio::select! {
-            next = tokio::time::timeout(SILENCE, next(&mut stream)) => next,
+            next = tokio::time::timeout(settings.keep_alive, next(&mut stream)) => next,
             () = reading.output.closed() => return Ok(()),
         };
         let event = match next {
@@ -60,9 +59,11 @@ pub(super) async fn run(
                 return Err(TaskError::Retriable(text));
             }
             Err(_) => {
-                let text =
-                    format!("The server {} has been silent for {} s", settings.address(), SILENCE.as_secs());
-                return Err(TaskError::Retriable(text));
+                let silence = settings.keep_alive.as_millis();
+                return Err(TaskError::Retriable(format!(
+                    "The server {} has said nothing for {silence} ms (connect.keep.alive.interval.ms)",
+                    settings.address()
+                )));
             }
         };
         let header = event.header();

@@ -68,6 +68,8 @@ pub(super) struct Settings {
     pub(super) heartbeat_topic: String,
     pub(super) max_batch: usize,
     pub(super) connect_timeout: Duration,
+    /// `connect.keep.alive.interval.ms`: a server that is silent for longer is gone.
+    pub(super) keep_alive: Duration,
 }
 
 /// Keys of Debezium that change what is given and are not built, with the values that mean the default.
@@ -127,6 +129,7 @@ impl Settings {
             heartbeat_topic: format!("{heartbeat_prefix}.{prefix}"),
             max_batch: r.number("max.batch.size", 1, 1_000_000).unwrap_or_default(),
             connect_timeout: r.millis("connect.timeout.ms", 1),
+            keep_alive: r.millis("connect.keep.alive.interval.ms", 100),
             prefix,
         };
         r.boolean("include.schema.changes");

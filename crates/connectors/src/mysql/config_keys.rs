@@ -139,6 +139,12 @@ const KEYS: &[ConfigKey] = &[
         "500",
         "Accepted; changes are given as soon as they are there.",
     ),
+    optional(
+        "connect.keep.alive.interval.ms",
+        ConfigType::Long,
+        "60000",
+        "A server that says nothing for so long is taken for gone. It is asked for a heartbeat six times as often.",
+    ),
     optional("connect.timeout.ms", ConfigType::Int, "30000", "How long to wait for a connection."),
 ];
 

@@ -7,13 +7,14 @@ use serde_json::json;
 const NEEDS: &str = "a MySQL 8 with gtid_mode=ON";
 
 #[test]
-#[ignore = "needs a MySQL 8 with gtid_mode=ON at BD_TEST_MYSQL_PORT"]
+#[ignore = "needs a MySQL 8 with gtid_mode=ON and binlog_row_metadata=FULL at BD_TEST_MYSQL_PORT"]
 fn mysql_is_read_as_mariadb_is() {
     let gtid = crate::streaming::changes(&Server::mysql());
     assert_eq!(gtid.len() - gtid.find(':').unwrap_or_else(|| panic!("{NEEDS}")), gtid.len() - 36, "{gtid}");
     crate::resume::stops(&Server::mysql());
     crate::definitions::backlog(&Server::mysql());
     crate::types::every_type(&Server::mysql());
+    crate::definitions::described(&Server::mysql());
     documents(&Server::mysql());
 }
 
