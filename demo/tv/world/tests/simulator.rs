@@ -99,6 +99,34 @@ fn without_servers_a_world_keeps_its_messages_and_delivers_them_when_the_broker_
 }
 
 #[test]
+fn after_a_long_pause_everybody_has_gone_to_bed_and_others_are_watching() {
+    let place = Place::new();
+    place.servers(&["start"]);
+    let subscriber = Subscriber::start(&place);
+    let run = ["run", "--users=100", "--rate=50"];
+    let mut world = Running::start(&mut place.command(&run));
+    wait_for(SOON, "actions", || subscriber.lines().len() > 100);
+    world.signal("TERM");
+    world.end(Duration::from_secs(3));
+    let path = place.layout.world().join("state.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let on = state["devices"].as_array().unwrap().iter().filter(|d| !d["watching"].is_null()).count();
+    let last = number(&state, "last_action") - 20_000;
+    state["last_action"] = last.into();
+    std::fs::write(&path, state.to_string()).unwrap();
+    let before = subscriber.lines().len();
+    let _world = Running::start(&mut place.command(&run));
+    wait_for(SOON, "who is watching now", || subscriber.lines().len() > before + on + 5);
+    let actions = actions(&subscriber).split_off(before);
+    assert!(actions[..on].iter().all(|a| number(a, "action") == 2 && number(a, "action_ts") == last + 1));
+    assert!(
+        actions[on..on + 5]
+            .iter()
+            .all(|a| number(a, "action") == 1 && number(a, "action_ts") > last + 10_000)
+    );
+}
+
+#[test]
 fn a_folder_of_another_world_is_refused() {
     let place = Place::new();
     tv_world::layout::Identity::Live { seed: 7, users: 50 }.claim(&place.layout).unwrap();

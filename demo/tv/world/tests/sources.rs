@@ -121,11 +121,11 @@ fn lines_that_are_no_places_are_served_as_what_cannot_be_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     let lines: [&[u8]; 5] =
-        [b"{\"device_id\": 1, \"lon\": 0.1234567890123456789}", b"{\"device_id\": ", b"[1]", b"", b"\xff\"x"];
+        [b"{\"device_id\": 1, \"lon\": 62.649793826403084}", b"{\"device_id\": ", b"[1]", b"", b"\xff\"x"];
     std::fs::write(&path, lines.join(&b'\n')).unwrap();
     let url = serve(Service { recorded: Arc::new(Feed::open(&path).unwrap()), ..Service::default() });
     let list = parsed(get(&format!("{url}/history?start=0&appid=k"))).1["list"].clone();
-    assert_eq!(list[0], json!({"id": 1, "coord": {"lon": 0.123_456_789_012_345_68}}));
+    assert_eq!(list[0], json!({"id": 1, "coord": {"lon": 62.649_793_826_403_084}}));
     assert_eq!(list[1], json!("{\"device_id\": "));
     assert_eq!(list[2], json!([1]));
     assert_eq!(list[3], json!("\u{fffd}\"x"));

@@ -214,6 +214,21 @@ fn another_world_is_refused_while_one_runs_and_ends_what_a_killed_one_has_left()
 }
 
 #[test]
+fn a_replay_refuses_the_folder_of_a_simulated_world() {
+    let demo = Demo::new("serves");
+    tv_world::layout::Identity::Live { seed: 7, users: 50 }.claim(&demo.place.layout).unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixture");
+    let output = demo.command().args(["--replay", fixture]).output().unwrap();
+    assert!(!output.status.success());
+    let text = text(&output);
+    assert!(
+        text.contains("holds another world: a simulated world (seed 7, 50 users), not the replay of"),
+        "{text}"
+    );
+    assert_eq!(demo.pids(), [None; 4]);
+}
+
+#[test]
 fn a_port_that_somebody_else_has_is_told_before_anything_starts() {
     let demo = Demo::new("serves");
     let _taken = std::net::TcpListener::bind(("127.0.0.1", demo.place.ports.mariadb_port)).unwrap();

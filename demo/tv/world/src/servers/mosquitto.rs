@@ -51,7 +51,7 @@ impl Server for Mosquitto {
         // and sends at most 20 at once, which may come in another order after a reconnect.
         let text = format!(
             "listener {} 127.0.0.1\nuser {user}\nallow_anonymous true\npersistence true\n\
-             persistence_location {}/db/\nautosave_interval 30\nmax_queued_messages 0\nmax_inflight_messages 0\n\
+             persistence_location {}/db/\nautosave_interval 10\nmax_queued_messages 0\nmax_inflight_messages 0\n\
              sys_interval 5\nlog_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\n\
              log_timestamp_format %Y-%m-%dT%H:%M:%S\n",
             self.port,

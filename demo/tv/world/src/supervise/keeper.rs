@@ -17,7 +17,7 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(10),
 ];
 /// Who has run for so long has not failed to start.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(5);
 /// So many lines of the log are shown of a process that ended.
 const LINES: usize = 12;
 

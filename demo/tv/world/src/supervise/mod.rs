@@ -262,7 +262,8 @@ impl Specs {
     }
 }
 
-/// What the pipeline file can refer to.
+/// What the pipeline file can refer to. Where the weather is asked for may be set from outside: for the real service, its URL, a key of
+/// one's own, and ids of cities.
 fn bd_environment(layout: &Layout, ports: &Ports, identity: &Identity) -> Vec<(String, String)> {
     let mut variables = vec![
         ("TV_MARIADB_PORT", ports.mariadb_port.to_string()),
@@ -281,7 +282,12 @@ fn bd_environment(layout: &Layout, ports: &Ports, identity: &Identity) -> Vec<(S
         }
         Identity::Replay { .. } => variables.push(("TV_MODE", "replay".to_owned())),
     }
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let from_outside = |name: &str| {
+        let may = ["TV_WEATHER_URL", "TV_WEATHER_KEY", "TV_DEVICE_IDS"].contains(&name);
+        std::env::var(name).ok().filter(|value| may && !value.is_empty())
+    };
+    let value = |(name, value): (&str, String)| (name.to_owned(), from_outside(name).unwrap_or(value));
+    variables.into_iter().map(value).collect()
 }
 
 struct Keepers {
@@ -361,6 +367,10 @@ impl Demo {
 
     fn stop(&mut self) {
         let Keepers { mosquitto, mariadb, init, world, bd } = &mut self.keepers;
+        if let Some(init) = init {
+            // With what it has started; the next start makes the folder anew.
+            init.kill();
+        }
         let take = |keeper: &mut Keeper| keeper.process.take();
         stop::in_order(
             take(world).into_iter().collect(),
