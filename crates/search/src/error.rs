@@ -154,6 +154,10 @@ impl EsError {
     }
 
     fn root(&self) -> Value {
+        // An error that only repeats its cause is not the root.
+        if let Some(cause) = self.caused_by.as_ref().filter(|cause| cause.kind == self.kind) {
+            return cause.root();
+        }
         let mut object = Map::new();
         object.insert("type".into(), json!(self.kind));
         object.insert("reason".into(), json!(self.reason));

@@ -23,7 +23,7 @@ use crate::metrics::{IndexMetrics, Metrics};
 /// let routes: axum::Router = bd_search::router(search.clone());
 /// assert!(search.metrics().contains("bd_search_documents_indexed_total 0"));
 /// search.close();
-/// # Ok::<(), bd_search::SearchError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Search {
     pub(crate) config: Arc<SearchConfig>,

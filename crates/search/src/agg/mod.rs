@@ -158,7 +158,3 @@ impl Aggs {
         })
     }
 }
-
-#[cfg(test)]
-#[path = "agg_tests.rs"]
-mod tests;

@@ -131,10 +131,7 @@ impl Body<'_> {
 
     fn field(&self) -> EsResult<String> {
         self.get("field").map(plain).ok_or_else(|| {
-            EsError::illegal(format!(
-                "Required one of fields [field, script], but none were specified. (aggregation [{}])",
-                self.name
-            ))
+            EsError::illegal("Required one of fields [field, script], but none were specified. ")
         })
     }
 
@@ -365,7 +362,13 @@ fn date_histogram(body: &Body<'_>) -> EsResult<Kind> {
     }
     let shift = body.get("offset").map(offset).transpose()?.unwrap_or(0);
     let interval = match (body.get("calendar_interval"), body.get("fixed_interval")) {
-        (Some(text), None) => Interval::Calendar { unit: calendar(&plain(text))?, offset: shift },
+        (Some(text), None) => Interval::Calendar {
+            unit: calendar(&plain(text)).map_err(|cause| {
+                EsError::x_content("[1:1] [date_histogram] failed to parse field [calendar_interval]")
+                    .because(cause)
+            })?,
+            offset: shift,
+        },
         (None, Some(text)) => Interval::Fixed { width: fixed(&plain(text))?, offset: shift },
         (Some(_), Some(_)) => {
             return Err(EsError::illegal(
@@ -373,7 +376,9 @@ fn date_histogram(body: &Body<'_>) -> EsResult<Kind> {
             ));
         }
         (None, None) => {
-            return Err(EsError::illegal("Invalid interval specified, must be non-null and non-empty"));
+            return Err(
+                EsError::illegal("Invalid interval specified, must be non-null and non-empty").on_shard()
+            );
         }
     };
     Ok(Kind::Histogram(Histogram {

@@ -481,8 +481,7 @@ fn top_hits(show: &Show<'_>, hits: &TopHits, top: crate::find::Top) -> EsResult<
 fn type_name(show: &Show<'_>, agg: &Agg) -> &'static str {
     match &agg.kind {
         Kind::Terms(terms) => match show.field(&terms.source.field).map(|field| field.kind.column()) {
-            None => "umterms",
-            Some(mapping::ColumnKind::Strings | mapping::ColumnKind::None) => "sterms",
+            None | Some(mapping::ColumnKind::Strings | mapping::ColumnKind::None) => "sterms",
             Some(mapping::ColumnKind::Integers) => "lterms",
             Some(mapping::ColumnKind::Floats) => "dterms",
         },

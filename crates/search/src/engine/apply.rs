@@ -13,8 +13,6 @@ use super::{Core, Engine, Op};
 use crate::error::{EsError, EsResult};
 use crate::mapping::date;
 
-/// Longest id, bytes.
-pub(crate) const MAX_ID: usize = 512;
 /// Free space is asked for so often.
 const DISK_CHECK: Duration = Duration::from_millis(500);
 

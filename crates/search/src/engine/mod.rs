@@ -132,10 +132,6 @@ impl Engine {
         self.state.lock().clone()
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
     /// Changes what `index.json` has, durably.
     pub(crate) fn update_state(&self, change: impl FnOnce(&mut IndexState) -> EsResult<()>) -> EsResult<()> {
         let mut state = self.state.lock();

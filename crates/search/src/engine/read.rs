@@ -36,7 +36,6 @@ pub(crate) struct Got {
     pub(crate) seq: u64,
     pub(crate) version: u64,
     pub(crate) source: Bytes,
-    pub(crate) ignored: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -105,7 +104,6 @@ impl Engine {
                 seq: known.seq,
                 version: known.version,
                 source: source.clone(),
-                ignored: BTreeSet::new(),
             }));
         }
         // A refresh in between shows the change in the snapshot taken after it.
@@ -113,6 +111,6 @@ impl Engine {
         let Some(at) = snapshot.find(&self.fields, id)? else { return Ok(None) };
         let stored = snapshot.stored(&self.fields, at)?;
         let (seq, version) = snapshot.stamp(at);
-        Ok(Some(Got { seq, version, source: stored.source, ignored: stored.ignored }))
+        Ok(Some(Got { seq, version, source: stored.source }))
     }
 }

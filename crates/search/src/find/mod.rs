@@ -13,4 +13,4 @@ pub(crate) use hits::{SegmentTop, Top};
 pub(crate) use request::{Request, count_request};
 pub(crate) use run::{Targets, count, search};
 pub(crate) use sort::{Columns, Sort, needs_score};
-pub(crate) use source::{SourceFilter, parse_source};
+pub(crate) use source::SourceFilter;

@@ -40,7 +40,7 @@ fn whole(key: &str, value: &Value) -> EsResult<usize> {
     let number = number
         .ok_or_else(|| EsError::parsing(format!("[{key}] must be a number, was [{}]", plain(value))))?;
     usize::try_from(number)
-        .map_err(|_| EsError::illegal(format!("[{key}] parameter cannot be negative, found [{number}]")))
+        .map_err(|_| EsError::illegal(format!("[{key}] parameter cannot be negative but was [{number}]")))
 }
 
 fn flag(key: &str, value: &Value) -> EsResult<bool> {

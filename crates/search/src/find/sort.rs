@@ -168,7 +168,13 @@ pub(crate) fn show(sort: &Sort, mapping: &Mapping, key: &Key) -> Value {
         _ => None,
     };
     match (key, field.map(|field| field.kind)) {
-        (Key::Int(0 | 1), Some(Kind::Boolean)) => json!(*key == Key::Int(1)),
+        // As Elasticsearch: the value that stands where a missing one does. Strings have none.
+        (Key::Missing, Some(Kind::Double | Kind::Float | Kind::HalfFloat)) => {
+            json!(if sort.missing_first == sort.descending { "Infinity" } else { "-Infinity" })
+        }
+        (Key::Missing, Some(kind)) if kind != Kind::Keyword => {
+            json!(if sort.missing_first == sort.descending { i64::MAX } else { i64::MIN })
+        }
         (Key::Int(ms), Some(Kind::Date)) if sort.format.is_some() => {
             json!(date::format(*ms, sort.format.as_ref()))
         }
@@ -315,6 +321,11 @@ where
 /// A value of the request as a key of this segment.
 fn to_key(field: &Field, value: &Value, column: &Values) -> EsResult<Key> {
     let shown = plain(value);
+    if matches!(shown.as_str(), "9223372036854775807" | "-9223372036854775808" | "Infinity" | "-Infinity")
+        && field.kind != Kind::Keyword
+    {
+        return Ok(Key::Missing);
+    }
     let wrong = || {
         EsError::illegal(format!(
             "Failed to parse sort value [{shown}] for a field of type [{}]",

@@ -264,7 +264,7 @@ pub(crate) fn parse_math(
                     if round { end_of(ms, precision) } else { ms }
                 }
                 None => parse(date, formats).ok_or_else(|| {
-                    EsError::new(400, "parse_exception", formats_text())
+                    EsError::new(400, "parse_exception", format!("{0}: [{0}]", formats_text()))
                         .because(EsError::illegal(formats_text()))
                 })?,
             };

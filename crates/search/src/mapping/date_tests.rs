@@ -49,7 +49,7 @@ fn date_math_adds_subtracts_and_rounds_both_ways() {
         (
             "yesterday",
             false,
-            "failed to parse date field [yesterday] with format [strict_date_optional_time||epoch_millis]",
+            "failed to parse date field [yesterday] with format [strict_date_optional_time||epoch_millis]: [failed to parse date field [yesterday] with format [strict_date_optional_time||epoch_millis]]",
         ),
     ];
     for (text, up, expected) in table {

@@ -58,6 +58,16 @@ pub(crate) fn document(mapping: &Mapping, fields: &Fields, id: &str, source: &Va
     if let Some(added) = walk.added {
         return Ok(Document::Adds(added));
     }
+    for value in walk.strings.values_mut() {
+        // A document has an exact string once, however often it says it.
+        if let OwnedValue::Array(items) = value {
+            let mut texts = BTreeSet::new();
+            items.retain(|item| match item {
+                OwnedValue::Str(text) => texts.insert(text.clone()),
+                _ => true,
+            });
+        }
+    }
     let mut document = TantivyDocument::new();
     for (field, values) in
         [(fields.strings, walk.strings), (fields.numbers, walk.numbers), (fields.text, walk.text)]

@@ -71,11 +71,6 @@ impl Kind {
         }
     }
 
-    pub(crate) fn is_number(self) -> bool {
-        self.column() == Column::Floats
-            || matches!(self, Kind::Long | Kind::Integer | Kind::Short | Kind::Byte)
-    }
-
     /// The parameters a mapping may give it.
     fn parameters(self) -> &'static [&'static str] {
         match self {

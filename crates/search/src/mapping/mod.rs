@@ -87,11 +87,6 @@ impl Mapping {
         self.objects.contains_key(path)
     }
 
-    /// All fields by full name, without multi-fields.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
-        self.fields.iter().map(|(name, field)| (name.as_str(), field))
-    }
-
     /// All names a pattern with `*` could mean, multi-fields included.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = Vec::new();

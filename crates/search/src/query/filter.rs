@@ -45,7 +45,15 @@ where
     T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static,
 {
     let mut found = Vec::new();
+    let (min, max) = (column.min_value(), column.max_value());
     for range in ranges {
+        // Tantivy's columns answer wrongly for ranges that lie outside of their values.
+        let from = if *range.start() > min { *range.start() } else { min };
+        let to = if *range.end() < max { *range.end() } else { max };
+        if from > to || *range.start() > *range.end() {
+            continue;
+        }
+        let range = from..=to;
         // Parts, so that the list of documents stays short.
         for start in (0..max_doc).step_by(1 << 16) {
             found.clear();

@@ -49,9 +49,9 @@ pub(crate) fn parse(context: QueryContext<'_>, json: &Value) -> EsResult<Box<dyn
     let Some((name, body)) = members.next() else {
         return Err(EsError::illegal("query malformed, empty clause found"));
     };
-    if let Some((second, _)) = members.next() {
+    if members.next().is_some() {
         return Err(EsError::parsing(format!(
-            "[{name}] malformed query, expected [END_OBJECT] but found [FIELD_NAME] ([{second}])"
+            "[{name}] malformed query, expected [END_OBJECT] but found [FIELD_NAME]"
         )));
     }
     let Value::Object(body) = body else {
@@ -196,7 +196,3 @@ pub(super) fn single<'a>(query: &str, body: &'a Map<String, Value>) -> EsResult<
     }
     Ok((field, value))
 }
-
-#[cfg(test)]
-#[path = "query_tests.rs"]
-mod tests;

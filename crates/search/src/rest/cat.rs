@@ -208,7 +208,10 @@ pub(super) fn health(role: &Arc<Search>, call: &Call, path: &[&str]) -> EsResult
         [] => role.engines(),
         [expression] => role.resolve(expression, false)?,
         _ => {
-            return Err(EsError::illegal(format!("no handler found for uri [{}] and method [GET]", call.uri)));
+            return Err(EsError::illegal(format!(
+                "no handler found for uri [{}] and method [GET]",
+                call.uri
+            )));
         }
     };
     let shards = engines.len();

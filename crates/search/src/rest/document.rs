@@ -104,7 +104,8 @@ pub(super) fn written(engine: &Engine, id: &str, applied: Applied, refresh: Refr
         "_id": id,
         "_version": applied.version,
         "result": result,
-        "_shards": {"total": 1, "successful": 1, "failed": 0},
+        // The replica that Elasticsearch counts by default, and that is nowhere there is one node.
+        "_shards": {"total": 2, "successful": 1, "failed": 0},
         "_seq_no": applied.seq,
         "_primary_term": 1,
     });
@@ -220,10 +221,6 @@ pub(super) fn get(role: &Arc<Search>, call: &Call, index: &str, id: &str) -> EsR
         ("_seq_no".into(), got.seq.into()),
         ("_primary_term".into(), 1.into()),
     ];
-    if !got.ignored.is_empty() {
-        let names: Vec<Value> = got.ignored.iter().map(|name| json!(name)).collect();
-        members.push(("_ignored".into(), Value::Array(names).into()));
-    }
     members.push(("found".into(), true.into()));
     if let Some(source) = filter.apply(&got.source)? {
         members.push(("_source".into(), source));
