@@ -59,7 +59,14 @@ struct Tables {
 
 impl Tables {
     fn apply(&mut self, key: &str, value: Option<&[u8]>) {
-        let value: Option<Value> = value.and_then(|v| serde_json::from_slice(v).ok());
+        let value: Option<Value> = match value.map(serde_json::from_slice) {
+            None => None,
+            Some(Ok(value)) => Some(value),
+            Some(Err(error)) => {
+                tracing::warn!(key, %error, "a configuration that is not JSON is passed over");
+                return;
+            }
+        };
         if let Some(name) = key.strip_prefix("connector-") {
             match value.as_ref().and_then(properties) {
                 Some(config) => drop(self.configs.insert(name.to_owned(), config)),
