@@ -1,7 +1,8 @@
 //! A dashboard's panels, each evaluated when what it is read from has changed.
 //!
 //! Each turn asks search once what changed (`_cat/indices`); panels over indices that did not change are left alone, but for the
-//! time that goes on. Evaluating takes at most about a fifth of the time, so that watching does not slow what is watched.
+//! time that goes on. Each panel rests in proportion to what it costs, so that all together take at most about a quarter of the time:
+//! watching does not slow what is watched, and a panel that costs much does not keep the others from being up to date.
 
 use super::Page;
 use super::pages::kept;
@@ -14,15 +15,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const TURN: Duration = Duration::from_millis(100);
+/// Changes are looked for so often, or more seldom where the look itself takes long.
+const TURN: Duration = Duration::from_millis(50);
+const LOOK_REST: u32 = 9;
 /// Panels over time move on at least so often while there are no new rows.
 const MOVES: Duration = Duration::from_secs(2);
 /// Others are asked for again after so long, should a change have been missed.
 const AGAIN: Duration = Duration::from_secs(10);
+/// A role that does not answer is asked again after so long at the latest.
+const AWAY: Duration = Duration::from_secs(2);
 const TOPIC_STAT: Duration = Duration::from_millis(200);
 const TOPIC_LINES: Duration = Duration::from_secs(1);
-/// Evaluations rest for so many times as long as they take.
-const REST: u32 = 4;
+/// An evaluation rests for so many times as long as it takes, times the number of panels.
+const REST: u32 = 3;
 const MAX_REST: Duration = Duration::from_secs(5);
 
 pub(super) struct DashboardPage {
@@ -73,10 +78,15 @@ impl DashboardPage {
 impl Page for DashboardPage {
     fn step(&mut self, publish: &mut dyn FnMut(&str, Value)) -> Duration {
         let Some(dashboard) = &self.dashboard else { return AGAIN };
+        let looked = Instant::now();
         let marks = self.marks();
-        let search = self.panels.iter().zip(&dashboard.panels).filter(|(_, p)| p.view.search().is_some());
-        let rest = (search.map(|(e, _)| e.took).sum::<Duration>() * REST).min(MAX_REST);
-        for (panel, kept_of) in dashboard.panels.iter().zip(&mut self.panels) {
+        let pause = TURN.max(looked.elapsed() * LOOK_REST).min(AWAY);
+        let rest = REST * u32::try_from(self.panels.len()).unwrap_or(u32::MAX / REST);
+        let mut turn: Vec<_> = dashboard.panels.iter().zip(&mut self.panels).collect();
+        // What costs least first: it does not wait for the others.
+        turn.sort_by_key(|(_, kept_of)| kept_of.took);
+        for (panel, kept_of) in turn {
+            let rest = kept_of.took.saturating_mul(rest).min(MAX_REST);
             if let (Marks::Away(message), Some(_)) = (&marks, panel.view.search()) {
                 kept_of.mark = None;
                 publish(&panel.id, kept(kept_of.last.as_ref(), message.clone()));
@@ -99,7 +109,7 @@ impl Page for DashboardPage {
             kept_of.mark = mark;
             publish(&panel.id, shown(data, &mut kept_of.last));
         }
-        TURN
+        pause
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// More topics are not listed.
 const MAX_TOPICS: usize = 2000;
+/// The topics in which Kafka Connect keeps what it knows, by their usual names.
+const CONNECTS: [&str; 3] = ["connect-configs", "connect-offsets", "connect-status"];
 /// A look is as good for so many ms.
 const FRESH: i64 = 700;
 /// A rate is that of the last so many ms.
@@ -28,7 +30,7 @@ pub(crate) struct Row {
     pub(crate) rate: Option<f64>,
     /// When the newest record was appended, ms since epoch; its own timestamp where it was there before the first look.
     pub(crate) newest: Option<i64>,
-    /// Whether it is bd's own.
+    /// Whether it is kept by a role for itself.
     pub(crate) internal: bool,
 }
 
@@ -121,6 +123,6 @@ fn look(
         offsets,
         rate: rate().map(|r| (r * 10.0).round() / 10.0),
         newest: track.newest,
-        internal: topic.name.starts_with('_'),
+        internal: topic.name.starts_with('_') || CONNECTS.contains(&topic.name.as_str()),
     })
 }

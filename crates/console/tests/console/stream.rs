@@ -124,3 +124,15 @@ fn closing_ends_all_streams() {
     }
     assert_eq!(world.get("/api/stream?page=topics").0, 503);
 }
+
+#[test]
+fn where_search_is_away_panels_say_so_and_those_of_topics_go_on() {
+    let world = World::with_search(Some("http://127.0.0.1:1"));
+    let mut events = world.stream(PAGE, None);
+    events.until(complete);
+    assert_eq!(events.parts["p0"]["state"], "error");
+    let message = events.parts["p0"]["message"].as_str().unwrap();
+    assert!(message.starts_with("search at http://127.0.0.1:1 does not answer"), "{message}");
+    world.topic("actions", 1);
+    events.until(|parts| parts["p2"]["value"] == json!(0));
+}

@@ -107,6 +107,11 @@ pub struct World {
 impl World {
     /// With one dashboard, `test`: `users` counted, an index that is not there, and the rate of the topic `actions`.
     pub fn new() -> Self {
+        Self::with_search(None)
+    }
+
+    /// The same with search elsewhere.
+    pub fn with_search(url: Option<&str>) -> Self {
         let runtime = Runtime::new().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let cluster = EmbeddedCluster::new(Broker::open(BrokerConfig::new(dir.path().join("log"))).unwrap());
@@ -121,7 +126,7 @@ impl World {
         let console = Console::new(ConsoleConfig {
             engine: Some(Endpoint::new(others.as_str())),
             connect: Some(Endpoint::new(others.as_str())),
-            search: Some(Endpoint::new(others.as_str())),
+            search: Some(Endpoint::new(url.unwrap_or(&others))),
             dashboards: vec![file],
             ..ConsoleConfig::new(Arc::new(cluster.clone()))
         })
