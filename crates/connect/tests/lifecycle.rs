@@ -84,7 +84,7 @@ fn a_task_that_hangs_is_left_behind_and_cannot_write_any_more() {
     until("the hang", || hung.load(Ordering::SeqCst).then_some(()));
     let started = Instant::now();
     worker.ensure("a", source("a", "12")).unwrap();
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     until("all by the successor", || (values(&*home.cluster, "a").len() == 12).then_some(()));
     hang.store(false, Ordering::SeqCst);
     worker.close();
@@ -103,7 +103,7 @@ fn close_is_quick_while_tasks_wait() {
     until("the wait", || is_in(&worker, "a", "restarting").then_some(()));
     let started = Instant::now();
     worker.close();
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert!(worker.ensure("b", source("b", "9")).is_err());
 }
 

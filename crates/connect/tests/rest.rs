@@ -12,6 +12,7 @@ struct Server {
     url: String,
     worker: Worker,
     home: Home,
+    sink: Collector,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -23,13 +24,14 @@ impl Drop for Server {
 
 fn serve() -> Server {
     let home = home();
-    let worker = worker(&home.cluster, vec![Arc::new(Numbers::default()), Arc::new(Collector::default())]);
+    let sink = Collector::default();
+    let worker = worker(&home.cluster, vec![Arc::new(Numbers::default()), Arc::new(sink.clone())]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = bd_connect::router(worker.clone());
     runtime.spawn(async move { axum::serve(listener, router).await });
-    Server { url, worker, home, _runtime: runtime }
+    Server { url, worker, home, sink, _runtime: runtime }
 }
 
 impl Server {
@@ -162,6 +164,36 @@ fn the_offsets_of_a_sink_are_its_group_s() {
     until("both committed", || (server.get("/connectors/s/offsets").1 == wanted).then_some(()));
     let groups = server.home.cluster.committed("connect-s", &[bd_cluster::TopicPartition::new("events", 0)]);
     assert_eq!(groups.unwrap(), [Some(2)]);
+}
+
+#[test]
+fn a_sink_that_is_paused_takes_nothing_and_one_whose_offsets_are_reset_begins_anew() {
+    let server = serve();
+    let cluster = &*server.home.cluster;
+    write(cluster, "events", &[(None, Some("1"))]);
+    let config = json!({ "connector.class": Collector::CLASS, "topics": "events" });
+    assert_eq!(server.put("/connectors/s/config", &config).0, 201);
+    until("the record", || (server.sink.got().len() == 1).then_some(()));
+    assert_eq!(server.put("/connectors/s/pause", &json!({})).0, 202);
+    server.wait_for("s", "PAUSED");
+    write(cluster, "events", &[(None, Some("2"))]);
+    assert_eq!(server.get("/connectors/s/offsets").1["offsets"][0]["offset"]["kafka_offset"], 1);
+    assert_eq!(server.sink.got().len(), 1);
+    assert_eq!(server.put("/connectors/s/resume", &json!({})).0, 202);
+    until("the second", || (server.sink.got().len() == 2).then_some(()));
+
+    assert_eq!(server.put("/connectors/s/stop", &json!({})).0, 204);
+    assert_eq!(server.call("DELETE", "/connectors/s/offsets", None).0, 200);
+    assert_eq!(server.put("/connectors/s/resume", &json!({})).0, 202);
+    until("both again", || (server.sink.got().len() == 4).then_some(()));
+    assert_eq!(server.put("/connectors/s/stop", &json!({})).0, 204);
+    let change = json!({ "offsets": [{
+        "partition": { "kafka_topic": "events", "kafka_partition": 0 }, "offset": { "kafka_offset": 1 }
+    }] });
+    assert_eq!(server.call("PATCH", "/connectors/s/offsets", Some(&change)).0, 200);
+    assert_eq!(server.put("/connectors/s/resume", &json!({})).0, 202);
+    until("the second again", || (server.sink.got().len() == 5).then_some(()));
+    assert_eq!(server.sink.got()[4], "events-0@1=2");
 }
 
 #[test]
