@@ -9,4 +9,5 @@ mod server;
 mod snapshot;
 mod streaming;
 mod types;
+mod worker;
 mod world;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const SETTINGS: &[&str] = &[
     "--innodb-log-file-size=4M",
     "--innodb-buffer-pool-size=16M",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--innodb-flush-method=nosync",
     "--performance-schema=off",
     "--key-buffer-size=64K",
