@@ -9,3 +9,4 @@ if [ ! -d "$PEERS" ]; then
 fi
 command -v java >/dev/null || { echo "test-peers: java is missing: install Java 17" >&2; exit 1; }
 tests/peers/cluster-kafka.sh
+tests/peers/connectors-elasticsearch.sh
