@@ -182,9 +182,14 @@ impl Process {
 
     /// Asks it to end.
     pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
         if self.is_running() {
-            // It may have ended meanwhile, which is what was asked for.
-            let _ = kill_process(self.pid, Signal::TERM);
+            // It may have ended meanwhile.
+            let _ = kill_process(self.pid, signal);
         }
     }
 

@@ -33,6 +33,25 @@ fn servers_start_are_found_running_and_keep_their_data_over_a_stop() {
 }
 
 #[test]
+fn the_session_of_bds_connector_is_there_before_bd_and_outlives_a_kill_of_the_broker() {
+    let place = Place::new();
+    place.servers(&["start", "mosquitto"]);
+    let saved = place.layout.mosquitto().join("db/mosquitto.db");
+    let holds =
+        || String::from_utf8_lossy(&std::fs::read(&saved).unwrap_or_default()).contains("tv/+/actions");
+    wait_for(SOON, "the session on disk", holds);
+    let pid = place.pid("mosquitto").unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    wait_for(SOON, "the broker's end", || place.pid("mosquitto").is_none());
+    place.servers(&["start", "mosquitto"]);
+    let spool = Spool::open(&place.layout.world().join("spool"), 1 << 30).unwrap();
+    spool.append(&message(1)).unwrap();
+    block_on(publish(&place, &spool, 1));
+    let subscriber = Subscriber::start(&place);
+    wait_for(SOON, "what came before the subscriber", || subscriber.lines() == ["tv/1/actions message 1"]);
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_with_who_has_it() {
     let place = Place::new();
     let _taken = std::net::TcpListener::bind(("127.0.0.1", place.ports.mosquitto_port)).unwrap();

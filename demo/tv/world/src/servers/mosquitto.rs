@@ -4,8 +4,9 @@ use super::{Server, environment, program};
 use crate::files;
 use crate::layout::{Layout, MQTT_CLIENT_ID, MQTT_FILTER};
 use crate::mqtt;
-use crate::process::Spec;
+use crate::process::{Process, Spec};
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use std::path::PathBuf;
 
 /// A private Mosquitto.
@@ -76,6 +77,10 @@ impl Server for Mosquitto {
             return mqtt::ping(self.port);
         }
         mqtt::make_session(self.port, MQTT_CLIENT_ID, MQTT_FILTER)?;
+        if let Some(mut process) = Process::running(self.name(), &self.layout.run())? {
+            // It writes its sessions down at once, not only with the next autosave.
+            process.signal(Signal::USR1);
+        }
         files::write(&made, b"")
     }
 }
