@@ -94,6 +94,34 @@ pub(super) fn lines(answer: &Value, metric: &Metric, split: Option<&Split>, wind
     lines
 }
 
+/// Lines of one window on the intervals of another; those at or after `until` are left empty.
+pub(super) fn moved(lines: &Lines, from: &Window, to: &Window, until: i64) -> Lines {
+    let starts = from.starts();
+    let line = |(key, values): (&String, &Vec<Option<f64>>)| {
+        let mut placed = vec![None; to.count()];
+        for (start, value) in starts.iter().zip(values).filter(|(start, _)| **start < until) {
+            if let Some(place) = to.place(*start).and_then(|i| placed.get_mut(i)) {
+                *place = *value;
+            }
+        }
+        (key.clone(), placed)
+    };
+    lines.iter().map(line).collect()
+}
+
+/// Puts the values that `lines` have over the window `from` into lines over the window `to`.
+pub(super) fn overlay(onto: &mut Lines, to: &Window, lines: Lines, from: &Window) {
+    let starts = from.starts();
+    for (key, values) in lines {
+        let placed = onto.entry(key).or_insert_with(|| vec![None; to.count()]);
+        for (start, value) in starts.iter().zip(values).filter(|(_, value)| value.is_some()) {
+            if let Some(place) = to.place(*start).and_then(|i| placed.get_mut(i)) {
+                *place = value;
+            }
+        }
+    }
+}
+
 /// Where an interval has no value, the one before it holds; `seeds` stand before the first interval.
 pub(super) fn carry(lines: &mut Lines, seeds: &HashMap<String, f64>, count: usize) {
     for key in seeds.keys() {

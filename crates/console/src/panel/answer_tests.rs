@@ -40,6 +40,19 @@ fn lines_are_put_on_one_grid_and_carried_forward() {
 }
 
 #[test]
+fn kept_lines_move_with_the_window_and_take_what_is_new() {
+    let window = |from: i64, to: i64| Window { from, to, interval: 1000 };
+    let kept = Lines::from_iter([("a".into(), vec![Some(0.0), Some(1.0), None, Some(3.0)])]);
+    let to = window(2000, 6000);
+    let mut lines = moved(&kept, &window(1000, 5000), &to, 4000);
+    assert_eq!(lines["a"], [Some(1.0), None, None, None], "what is asked for anew is left out");
+    let new = Lines::from_iter([("a".into(), vec![Some(9.0), None]), ("b".into(), vec![None, Some(5.0)])]);
+    overlay(&mut lines, &to, new, &window(4000, 6000));
+    assert_eq!(lines["a"], [Some(1.0), None, Some(9.0), None]);
+    assert_eq!(lines["b"], [None, None, None, Some(5.0)]);
+}
+
+#[test]
 fn the_greatest_lines_are_kept() {
     let line = |n: f64| vec![None, Some(n), Some(n)];
     let mut lines =

@@ -9,6 +9,7 @@ use crate::roles::Search;
 use crate::topics::Tap;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// What panels are evaluated over.
 pub(crate) struct Context<'a> {
@@ -24,7 +25,23 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Memory {
     /// The values of lines before a time: where carried lines start. Of the window that was shown last, and of the one after.
     seeds: [(i64, HashMap<String, f64>); 2],
+    /// The lines as they were.
+    kept: Option<Kept>,
 }
+
+/// Lines of a window, before they are carried forward.
+struct Kept {
+    window: Window,
+    lines: answer::Lines,
+    /// The clock then, ms.
+    at: i64,
+    /// When the whole window was asked for.
+    whole: Instant,
+}
+
+/// Rows that carry a time come at most about so many ms later; what comes later yet shows when the whole is asked for.
+const SETTLED: i64 = 30_000;
+const WHOLE_EVERY: Duration = Duration::from_secs(60);
 
 /// Why there is nothing to draw.
 enum Nothing {
@@ -232,10 +249,7 @@ impl<'a> Asking<'a> {
         window: &Window,
         memory: &mut Memory,
     ) -> Result<(answer::Lines, u64), Nothing> {
-        let fields = |f: &str| self.search.field(&self.source.index, f);
-        let answer =
-            self.ask(&question::over_time(asked.source, asked.metric, asked.split, window, &fields))?;
-        let mut found = answer::lines(&answer, asked.metric, asked.split, window);
+        let (mut found, total) = self.raw_lines(asked, window, memory)?;
         if asked.carry {
             let seeds = self.seeds(asked, window, memory)?;
             answer::carry(&mut found, &seeds, window.count());
@@ -245,7 +259,42 @@ impl<'a> Asking<'a> {
             let after: HashMap<_, _> = found.iter().filter_map(first).collect();
             memory.seeds = [(window.from, seeds), (window.from + window.interval, after)];
         }
-        Ok((found, answer::total(&answer)))
+        Ok((found, total))
+    }
+
+    /// Lines as search has them, and how many rows there are. Of newest values, only intervals that may have changed are asked for:
+    /// rows come at about the time that they carry, and once in a while the whole is asked for.
+    fn raw_lines(
+        &self,
+        asked: &Lines<'_>,
+        window: &Window,
+        memory: &mut Memory,
+    ) -> Result<(answer::Lines, u64), Nothing> {
+        let by_clock = self.source.time.as_ref().is_some_and(|t| !t.newest);
+        let in_parts = by_clock && matches!(asked.metric, Metric::Last(_));
+        let fits = |kept: &Kept| {
+            kept.window.interval == window.interval
+                && kept.window.from <= window.from
+                && kept.whole.elapsed() < WHOLE_EVERY
+        };
+        let kept = memory.kept.take().filter(|kept| in_parts && fits(kept));
+        let open = kept.as_ref().map(|k| (k.at - SETTLED).div_euclid(window.interval) * window.interval);
+        let part = Window { from: open.map_or(window.from, |o| o.max(window.from)), ..*window };
+        let fields = |f: &str| self.search.field(&self.source.index, f);
+        let answer =
+            self.ask(&question::over_time(asked.source, asked.metric, asked.split, &part, &fields))?;
+        let new = answer::lines(&answer, asked.metric, asked.split, &part);
+        if !in_parts {
+            return Ok((new, answer::total(&answer)));
+        }
+        let before = kept.as_ref().map(|k| answer::moved(&k.lines, &k.window, window, part.from));
+        let mut found = before.unwrap_or_default();
+        answer::overlay(&mut found, window, new, &part);
+        found.retain(|_, values| values.iter().any(Option::is_some));
+        let whole = kept.map_or_else(Instant::now, |k| k.whole);
+        memory.kept = Some(Kept { window: *window, lines: found.clone(), at: self.now, whole });
+        let total = found.len() as u64;
+        Ok((found, total))
     }
 
     /// What lines were before the window.
