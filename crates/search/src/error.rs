@@ -64,7 +64,7 @@ pub(crate) struct EsError {
     pub(crate) kind: &'static str,
     pub(crate) reason: String,
     /// Further members, such as `index`, `line`, `col`.
-    pub(crate) extra: Map<String, Value>,
+    pub(crate) extra: Box<Map<String, Value>>,
     pub(crate) caused_by: Option<Box<EsError>>,
     /// The error is one of the query phase on shards (`search_phase_execution_exception` around it).
     pub(crate) shard: bool,
@@ -74,7 +74,7 @@ pub(crate) type EsResult<T> = Result<T, EsError>;
 
 impl EsError {
     pub(crate) fn new(status: u16, kind: &'static str, reason: impl Into<String>) -> EsError {
-        EsError { status, kind, reason: reason.into(), extra: Map::new(), caused_by: None, shard: false }
+        EsError { status, kind, reason: reason.into(), extra: Box::default(), caused_by: None, shard: false }
     }
 
     pub(crate) fn illegal(reason: impl Into<String>) -> EsError {
@@ -146,7 +146,7 @@ impl EsError {
         let mut object = Map::new();
         object.insert("type".into(), json!(self.kind));
         object.insert("reason".into(), json!(self.reason));
-        object.extend(self.extra.clone());
+        object.extend((*self.extra).clone());
         if let Some(cause) = &self.caused_by {
             object.insert("caused_by".into(), cause.cause());
         }
@@ -161,7 +161,7 @@ impl EsError {
         let mut object = Map::new();
         object.insert("type".into(), json!(self.kind));
         object.insert("reason".into(), json!(self.reason));
-        object.extend(self.extra.clone());
+        object.extend((*self.extra).clone());
         Value::Object(object)
     }
 

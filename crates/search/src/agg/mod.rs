@@ -10,6 +10,7 @@
 //! A bucket hands its documents to the aggregations in it, so any may lie in any bucket.
 
 mod bind;
+mod body;
 mod cardinality;
 mod collect;
 mod digest;
@@ -59,7 +60,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Terms(Terms),
-    Histogram(Histogram),
+    Histogram(Box<Histogram>),
     Range(Range),
     Filter(Value),
     /// Queries with their names; without names they are shown as an array.

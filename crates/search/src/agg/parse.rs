@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::body::Body;
 use super::interval::{Interval, calendar, fixed, offset};
-use super::order::{By, Order, parse as parse_order};
-use super::{Agg, Aggs, Histogram, Kind, Metric, OneRange, Range, Source, Terms, TopHits};
+use super::order::{By, Order};
+use super::{Agg, Aggs, Histogram, Kind, Metric, OneRange, Range, Terms, TopHits};
 use crate::error::{EsError, EsResult};
 use crate::find::Request;
 use crate::mapping::{date, plain};
@@ -108,82 +109,6 @@ fn check_order(kind: &Kind, subs: &Aggs) -> EsResult<()> {
         }
     }
     Ok(())
-}
-
-/// The members of an aggregation's body, each of which must be known.
-struct Body<'a> {
-    name: &'a str,
-    kind: &'a str,
-    members: &'a Map<String, Value>,
-}
-
-impl Body<'_> {
-    fn known(&self, keys: &[&str]) -> EsResult<()> {
-        match self.members.keys().find(|key| !keys.contains(&key.as_str())) {
-            None => Ok(()),
-            Some(key) => Err(EsError::x_content(format!("[1:1] [{}] unknown field [{key}]", self.kind))),
-        }
-    }
-
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.members.get(key).filter(|value| !value.is_null())
-    }
-
-    fn field(&self) -> EsResult<String> {
-        self.get("field").map(plain).ok_or_else(|| {
-            EsError::illegal("Required one of fields [field, script], but none were specified. ")
-        })
-    }
-
-    fn source(&self) -> EsResult<Source> {
-        Ok(Source {
-            field: self.field()?,
-            missing: self.get("missing").cloned(),
-            format: self.get("format").map(plain),
-        })
-    }
-
-    fn whole(&self, key: &str, default: u64) -> EsResult<u64> {
-        let Some(value) = self.get(key) else { return Ok(default) };
-        let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-        number.and_then(|number| u64::try_from(number).ok()).ok_or_else(|| {
-            EsError::illegal(format!(
-                "[{key}] must be greater than or equal to 0. Found [{}] in [{}]",
-                plain(value),
-                self.name
-            ))
-        })
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| plain(value) == "true")
-    }
-
-    fn order(&self, default: Vec<Order>) -> EsResult<Vec<Order>> {
-        let mut order = match self.get("order") {
-            Some(order) => parse_order(order)?,
-            None => default,
-        };
-        if !order.iter().any(|order| order.by == By::Key) {
-            order.push(Order { by: By::Key, descending: false });
-        }
-        Ok(order)
-    }
-
-    fn bounds(&self, key: &str) -> EsResult<(Option<Value>, Option<Value>)> {
-        let Some(bounds) = self.get(key) else { return Ok((None, None)) };
-        let Some(members) = bounds.as_object() else {
-            return Err(EsError::x_content(format!(
-                "[1:1] [{}] {key} doesn't support values of type: {bounds}",
-                self.kind
-            )));
-        };
-        if let Some(unknown) = members.keys().find(|key| !matches!(key.as_str(), "min" | "max")) {
-            return Err(EsError::x_content(format!("[1:1] [bounds] unknown field [{unknown}]")));
-        }
-        let end = |key: &str| members.get(key).filter(|value| !value.is_null()).cloned();
-        Ok((end("min"), end("max")))
-    }
 }
 
 fn kind_of(name: &str, kind: &str, members: &Map<String, Value>, raw: &Value) -> EsResult<Kind> {
@@ -381,7 +306,7 @@ fn date_histogram(body: &Body<'_>) -> EsResult<Kind> {
             );
         }
     };
-    Ok(Kind::Histogram(Histogram {
+    Ok(Kind::Histogram(Box::new(Histogram {
         source: body.source()?,
         interval,
         min_doc_count: body.whole("min_doc_count", 0)?,
@@ -390,7 +315,7 @@ fn date_histogram(body: &Body<'_>) -> EsResult<Kind> {
         hard: body.bounds("hard_bounds")?,
         keyed: body.flag("keyed"),
         dates: true,
-    }))
+    })))
 }
 
 fn histogram(body: &Body<'_>) -> EsResult<Kind> {
@@ -419,7 +344,7 @@ fn histogram(body: &Body<'_>) -> EsResult<Kind> {
         .transpose()
         .map_err(|_| EsError::illegal("[offset] must be a number"))?
         .unwrap_or(0.0);
-    Ok(Kind::Histogram(Histogram {
+    Ok(Kind::Histogram(Box::new(Histogram {
         source: body.source()?,
         interval: Interval::Number { width, offset },
         min_doc_count: body.whole("min_doc_count", 0)?,
@@ -428,7 +353,7 @@ fn histogram(body: &Body<'_>) -> EsResult<Kind> {
         hard: body.bounds("hard_bounds")?,
         keyed: body.flag("keyed"),
         dates: false,
-    }))
+    })))
 }
 
 fn range(body: &Body<'_>, dates: bool) -> EsResult<Kind> {

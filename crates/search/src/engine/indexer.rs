@@ -52,18 +52,16 @@ impl From<SearchError> for Trouble {
 
 impl Trouble {
     fn failure(&self) -> Failure {
-        let (reason, full) = match self {
+        let (reason, kind) = match self {
             Trouble::Index(TantivyError::IoError(error)) => (error.to_string(), is_full(error)),
-            // A worker thread of tantivy ends without saying why; the disk tells.
-            Trouble::Index(error) => {
-                let reason = error.to_string();
-                let full = reason.contains("StorageFull") || reason.contains("no storage space");
-                (reason, full)
-            }
+            Trouble::Index(error) => (error.to_string(), false),
             Trouble::Io(error) => (error.to_string(), is_full(error)),
             Trouble::Other(reason) => (reason.clone(), false),
         };
-        Failure { reason, full }
+        // Tantivy wraps errors of files into others; the text stays.
+        let text =
+            ["StorageFull", "no storage space", "No space left on device"].iter().any(|t| reason.contains(t));
+        Failure { full: kind || text, reason }
     }
 }
 

@@ -73,20 +73,18 @@ pub(crate) fn open(segment: &SegmentReader, field: &Field) -> EsResult<Values> {
         ColumnKind::None => return Ok(Values::None),
         _ => format!("n.{}", field.id),
     };
-    for handle in segment.fast_fields().dynamic_column_handles(&name)? {
-        match (handle.open()?, field.kind.column()) {
-            (DynamicColumn::I64(column), ColumnKind::Integers) => return Ok(Values::Ints(column)),
-            (DynamicColumn::F64(column), ColumnKind::Floats) => return Ok(Values::Floats(column)),
-            (DynamicColumn::Str(column), ColumnKind::Strings) => {
-                let (_, ords) = column.clone().into_parts();
-                return Ok(Values::Strings(Strings { column, ords }));
-            }
-            (other, _) => {
-                return Err(EsError::internal(format!("column {name} has the type {}", other.column_type())));
-            }
+    let Some(handle) = segment.fast_fields().dynamic_column_handles(&name)?.into_iter().next() else {
+        return Ok(Values::None);
+    };
+    match (handle.open()?, field.kind.column()) {
+        (DynamicColumn::I64(column), ColumnKind::Integers) => Ok(Values::Ints(column)),
+        (DynamicColumn::F64(column), ColumnKind::Floats) => Ok(Values::Floats(column)),
+        (DynamicColumn::Str(column), ColumnKind::Strings) => {
+            let (_, ords) = column.clone().into_parts();
+            Ok(Values::Strings(Strings { column, ords }))
         }
+        (other, _) => Err(EsError::internal(format!("column {name} has the type {}", other.column_type()))),
     }
-    Ok(Values::None)
 }
 
 /// The error of asking a text field for what only columns have.
