@@ -291,3 +291,29 @@ fn deleted_indices_are_gone_after_a_restart_and_others_stay() {
     assert_eq!(again.ok("GET", "/b/_mapping", "")["b"]["mappings"]["properties"]["n"]["type"], "long");
     again.close();
 }
+
+#[test]
+fn a_translog_that_is_older_than_the_index_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(config(dir.path()));
+    server.ok("PUT", "/t/_doc/1", r#"{"n":1}"#);
+    server.ok("DELETE", "/t/_doc/1", "");
+    server.ok("PUT", "/t/_doc/1", r#"{"n":3}"#);
+    server.ok("PUT", "/t/_doc/2", r#"{"n":4}"#);
+    server.ok("DELETE", "/t/_doc/2", "");
+    let old = std::fs::read(translog(dir.path())).unwrap();
+    let name = translog(dir.path());
+    server.ok("POST", "/t/_flush", "");
+    assert_ne!(translog(dir.path()), name, "a flush begins a new translog");
+    let crashed = tempfile::tempdir().unwrap();
+    copy(dir.path(), crashed.path());
+    server.close();
+    // As if the kill had come before the old file was deleted.
+    std::fs::write(translog(crashed.path()).with_file_name(name.file_name().unwrap()), old).unwrap();
+    let again = Server::start(config(crashed.path()));
+    assert_eq!(documents(&again, "t"), BTreeMap::from([("1".to_owned(), (3, 3))]));
+    assert_eq!(again.ok("GET", "/t/_doc/1", "")["_version"], 3);
+    assert_eq!(again.ok("PUT", "/t/_doc/1", r#"{"n":5}"#)["_version"], 4);
+    assert_eq!(again.ok("PUT", "/t/_doc/2", r#"{"n":6}"#)["_version"], 3);
+    again.close();
+}

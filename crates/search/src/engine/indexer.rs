@@ -118,10 +118,8 @@ impl Indexer {
                     self.rest();
                     Ok(())
                 }
-                Work::Close => {
-                    self.rest();
-                    return;
-                }
+                // What is being merged is merged again another time.
+                Work::Close => return,
             };
             if let Err(trouble) = result
                 && !self.recover(trouble.failure())

@@ -77,7 +77,8 @@ impl Engine {
                         Known { seq: entry.seq, version: entry.version, source: None, time: entry.time };
                     versions.remember(&Arc::from(entry.id), known);
                 }
-                EntryKind::Index => {}
+                // Also of one that the index has already: the delete before it is no longer what counts.
+                EntryKind::Index => versions.forget(entry.id, entry.seq),
             }
             if entry.kind == EntryKind::Remembered || entry.seq < committed {
                 return Ok(());

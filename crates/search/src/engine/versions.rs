@@ -85,6 +85,13 @@ impl Versions {
         self.deleted.insert(id.clone(), known);
     }
 
+    /// Forgets the delete of a document that change `seq` wrote again.
+    pub(crate) fn forget(&mut self, id: &str, seq: u64) {
+        if self.deleted.get(id).is_some_and(|known| known.seq < seq) {
+            self.deleted.remove(id);
+        }
+    }
+
     /// Changes up to `seq` are searchable now; deletes before `time` (ms since 1970) may be forgotten.
     pub(crate) fn visible(&mut self, seq: u64, time: i64) {
         while let Some((first, _)) = self.order.front()
@@ -123,5 +130,54 @@ impl Versions {
     /// Bytes of what waits to be searchable.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(seq: u64, source: Option<&'static str>) -> Known {
+        Known {
+            seq,
+            version: seq + 1,
+            source: source.map(|text| Bytes::from_static(text.as_bytes())),
+            time: seq as i64,
+        }
+    }
+
+    #[test]
+    fn what_is_searchable_is_forgotten_and_deletes_later() {
+        let mut versions = Versions::default();
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        versions.set(&a, known(0, Some("{}")));
+        versions.set(&b, known(1, None));
+        versions.set(&a, known(2, Some("{}")));
+        versions.visible(1, 0);
+        assert_eq!(versions.get("a").map(|known| known.seq), Some(2), "its newest change is not searchable");
+        assert_eq!(versions.get("b").map(|known| known.seq), Some(1));
+        versions.visible(2, 1);
+        assert_eq!(versions.get("a"), None);
+        assert_eq!(versions.tombstones().count(), 1, "deletes are remembered for a time");
+        assert_eq!(versions.bytes(), 0);
+        versions.visible(2, 2);
+        assert_eq!(versions.get("b"), None);
+    }
+
+    #[test]
+    fn a_change_that_could_not_be_written_is_taken_back() {
+        let mut versions = Versions::default();
+        let id: Arc<str> = "a".into();
+        versions.set(&id, known(0, None));
+        let (deleted, bytes) = (versions.deleted("a"), versions.bytes());
+        let before = versions.set(&id, known(1, Some("{\"n\":1}")));
+        versions.undo(&id, before, deleted);
+        assert_eq!(versions.get("a"), Some(&known(0, None)));
+        assert_eq!(versions.bytes(), bytes);
+        assert_eq!(versions.tombstones().count(), 1);
+        versions.forget("a", 0);
+        assert_eq!(versions.tombstones().count(), 1);
+        versions.forget("a", 1);
+        assert_eq!(versions.tombstones().count(), 0);
     }
 }
