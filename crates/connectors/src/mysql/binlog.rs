@@ -13,7 +13,6 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Heartbeats of a silent server in the time after which it is taken for gone.
 const HEARTBEATS: u32 = 6;
