@@ -9,6 +9,11 @@
 //!  HTTP ─▶ rest ─▶ search (indices by name) ─▶ engine: versions, translog, tantivy   writes, reads by id
 //!              └─▶ find: query, sort, fetch ─▶ query, agg over snapshots             searches
 //! ```
+//! Queries: `match_all`, `match_none`, `bool`, `constant_score`, `term`, `terms`, `ids`, `exists`, `prefix`, `wildcard`, `range`,
+//! `match`, `match_phrase`. Aggregations: `terms`, `date_histogram`, `histogram`, `range`, `date_range`, `filter`, `filters`,
+//! `missing`, `sum`, `avg`, `min`, `max`, `value_count`, `stats`, `cardinality`, `percentiles`, `top_hits`, in any nesting. Fields:
+//! `text`, `keyword`, whole and floating numbers, `boolean`, `date`, `object`, `geo_point` (kept, not searched).
+//!
 //! A write is acknowledged when its translog is fsynced; searches see it after `refresh_interval`. After a kill at any
 //! instant nothing acknowledged is lost and nothing is there twice.
 

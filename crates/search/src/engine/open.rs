@@ -38,25 +38,11 @@ impl Engine {
         metrics: &Arc<Metrics>,
         dir: &Path,
     ) -> Result<Arc<Engine>, SearchError> {
-        let path = dir.join("index.json");
-        let text = std::fs::read(&path).map_err(SearchError::io("read", &path))?;
-        let damaged = |reason: String| SearchError::Corrupt { path: path.clone(), reason };
-        let mut state: IndexState = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
-        state.mapping.prepare().map_err(|e| damaged(e.reason))?;
-        let refresh_interval = refresh_interval(&state.settings, config).map_err(|e| damaged(e.reason))?;
-
+        let state = read_state(dir)?;
+        let refresh_interval = refresh_interval(&state.settings, config)
+            .map_err(|e| SearchError::Corrupt { path: dir.join("index.json"), reason: e.reason })?;
         let fields = Fields::new();
-        let data = dir.join("data");
-        let directory =
-            FlushDirectory::open(config.fs.clone(), &data).map_err(SearchError::io("open", &data))?;
-        let settings =
-            IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
-        let index = tantivy::Index::builder()
-            .schema(fields.schema.clone())
-            .settings(settings)
-            .open_or_create(directory.clone())
-            .map_err(failed(&state.name))?;
-        index.tokenizers().register(STANDARD, analysis::standard());
+        let (index, directory) = open_index(config, &fields, &state.name, &dir.join("data"))?;
         let meta = index.load_metas().map_err(failed(&state.name))?;
         let committed: u64 = meta.payload.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
         let reader = index
@@ -66,36 +52,7 @@ impl Engine {
             .try_into()
             .map_err(failed(&state.name))?;
         let snapshot = Snapshot::new(reader.searcher()).map_err(failed(&state.name))?;
-
-        let mut versions = Versions::default();
-        let mut next_seq = committed;
-        let translog = Translog::open(config.fs.clone(), dir, &mut |entry| {
-            match entry.kind {
-                // What the index has needs no more, but deletes are remembered.
-                EntryKind::Delete | EntryKind::Remembered => {
-                    let known =
-                        Known { seq: entry.seq, version: entry.version, source: None, time: entry.time };
-                    versions.remember(&Arc::from(entry.id), known);
-                }
-                // Also of one that the index has already: the delete before it is no longer what counts.
-                EntryKind::Index => versions.forget(entry.id, entry.seq),
-            }
-            if entry.kind == EntryKind::Remembered || entry.seq < committed {
-                return Ok(());
-            }
-            if entry.seq != next_seq {
-                let reason = format!("change {next_seq} is missing before change {}", entry.seq);
-                return Err(SearchError::Corrupt { path: dir.to_owned(), reason });
-            }
-            next_seq += 1;
-            if entry.kind == EntryKind::Index {
-                // Until it is indexed again, below, reads and versions need it; then the index has it.
-                let source = Some(Bytes::new());
-                let known = Known { seq: entry.seq, version: entry.version, source, time: entry.time };
-                versions.set(&Arc::from(entry.id), known);
-            }
-            Ok(())
-        })?;
+        let (translog, versions, next_seq) = open_translog(config, dir, committed)?;
         let core = Core {
             next_seq,
             visible: committed,
@@ -145,4 +102,67 @@ impl Engine {
         *engine.thread.lock() = Some(thread);
         Ok(engine)
     }
+}
+
+fn read_state(dir: &Path) -> Result<IndexState, SearchError> {
+    let path = dir.join("index.json");
+    let text = std::fs::read(&path).map_err(SearchError::io("read", &path))?;
+    let damaged = |reason: String| SearchError::Corrupt { path: path.clone(), reason };
+    let mut state: IndexState = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    state.mapping.prepare().map_err(|e| damaged(e.reason))?;
+    Ok(state)
+}
+
+fn open_index(
+    config: &SearchConfig,
+    fields: &Fields,
+    name: &str,
+    data: &Path,
+) -> Result<(tantivy::Index, FlushDirectory), SearchError> {
+    let directory = FlushDirectory::open(config.fs.clone(), data).map_err(SearchError::io("open", data))?;
+    let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+    let index = tantivy::Index::builder()
+        .schema(fields.schema.clone())
+        .settings(settings)
+        .open_or_create(directory.clone())
+        .map_err(failed(name))?;
+    index.tokenizers().register(STANDARD, analysis::standard());
+    Ok((index, directory))
+}
+
+/// The translog, what it says of versions, and the next sequence number. `committed`: all before it is in the index.
+fn open_translog(
+    config: &SearchConfig,
+    dir: &Path,
+    committed: u64,
+) -> Result<(Translog, Versions, u64), SearchError> {
+    let mut versions = Versions::default();
+    let mut next_seq = committed;
+    let translog = Translog::open(config.fs.clone(), dir, &mut |entry| {
+        match entry.kind {
+            // What the index has needs no more, but deletes are remembered.
+            EntryKind::Delete | EntryKind::Remembered => {
+                let known = Known { seq: entry.seq, version: entry.version, source: None, time: entry.time };
+                versions.remember(&Arc::from(entry.id), known);
+            }
+            // Also of one that the index has already: the delete before it is no longer what counts.
+            EntryKind::Index => versions.forget(entry.id, entry.seq),
+        }
+        if entry.kind == EntryKind::Remembered || entry.seq < committed {
+            return Ok(());
+        }
+        if entry.seq != next_seq {
+            let reason = format!("change {next_seq} is missing before change {}", entry.seq);
+            return Err(SearchError::Corrupt { path: dir.to_owned(), reason });
+        }
+        next_seq += 1;
+        if entry.kind == EntryKind::Index {
+            // Until it is indexed again, below, reads and versions need it; then the index has it.
+            let source = Some(Bytes::new());
+            let known = Known { seq: entry.seq, version: entry.version, source, time: entry.time };
+            versions.set(&Arc::from(entry.id), known);
+        }
+        Ok(())
+    })?;
+    Ok((translog, versions, next_seq))
 }
