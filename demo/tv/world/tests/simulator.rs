@@ -114,13 +114,21 @@ fn after_a_long_pause_everybody_has_gone_to_bed_and_others_are_watching() {
     let last = number(&state, "last_action") - 20_000;
     state["last_action"] = last.into();
     std::fs::write(&path, state.to_string()).unwrap();
-    let before = subscriber.lines().len();
     let _world = Running::start(&mut place.command(&run));
-    wait_for(SOON, "who is watching now", || subscriber.lines().len() > before + on + 5);
-    let actions = actions(&subscriber).split_off(before);
-    assert!(actions[..on].iter().all(|a| number(a, "action") == 2 && number(a, "action_ts") == last + 1));
+    // What the first one had not sent yet comes before.
+    let slept = |actions: &[Value]| actions.iter().filter(|a| number(a, "action_ts") == last + 1).count();
+    wait_for(SOON, "the end of what was watched", || slept(&actions(&subscriber)) >= on);
+    let starts = |actions: Vec<Value>| {
+        let end = actions.iter().rposition(|a| number(a, "action_ts") == last + 1).unwrap();
+        actions[end + 1..].to_vec()
+    };
+    wait_for(SOON, "who is watching now", || starts(actions(&subscriber)).len() > 5);
+    let actions = actions(&subscriber);
+    assert_eq!(slept(&actions), on);
+    let stops = actions.iter().filter(|a| number(a, "action_ts") == last + 1);
+    assert!(stops.into_iter().all(|a| number(a, "action") == 2));
     assert!(
-        actions[on..on + 5]
+        starts(actions)[..5]
             .iter()
             .all(|a| number(a, "action") == 1 && number(a, "action_ts") > last + 10_000)
     );

@@ -91,8 +91,9 @@ impl Server for MariaDb {
             Ok::<_, anyhow::Error>(vec![
                 program("mariadb-install-db", "mariadb-server")?,
                 "--no-defaults".into(),
-                format!("--datadir={}", self.new_tables().display()),
-                format!("--tmpdir={}", self.temporary().display()),
+                // Relative to the working folder, and that to the data folder: the script takes no path with spaces.
+                "--datadir=./db.new".into(),
+                "--tmpdir=../tmp".into(),
                 format!("--user={}", user_name()?),
                 "--auth-root-authentication-method=normal".into(),
                 "--skip-test-db".into(),

@@ -39,7 +39,8 @@ pub(crate) fn free_port() -> u16 {
 impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(&dir.path().join("data")).unwrap();
+        // A folder as people have them.
+        let layout = Layout::new(&dir.path().join("my data é")).unwrap();
         let ports =
             Ports { mariadb_port: free_port(), mosquitto_port: free_port(), weather_port: free_port() };
         Self { dir, layout, ports }
@@ -159,8 +160,9 @@ impl Subscriber {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        let text = std::fs::read(&self.path).unwrap();
-        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+        let text = String::from_utf8_lossy(&std::fs::read(&self.path).unwrap()).into_owned();
+        // The last one may still be being written.
+        text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
     }
 
     pub(crate) fn id(&self) -> u32 {
