@@ -122,6 +122,26 @@ pub(super) fn overlay(onto: &mut Lines, to: &Window, lines: Lines, from: &Window
     }
 }
 
+/// Of samples `(ms, count so far)`, how much a second came in each interval. What came between two samples came evenly.
+pub(super) fn rates(samples: &[(i64, f64)], window: &Window) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0_i64); window.count()];
+    for pair in samples.windows(2) {
+        let [(before, seen), (at, then)] = pair else { continue };
+        let mut from = (*before).max(window.from);
+        while from < *at {
+            let Some(place) = window.place(from) else { break };
+            let end = window.from + (place as i64 + 1) * window.interval;
+            let part = end.min(*at) - from;
+            if let Some((sum, ms)) = sums.get_mut(place) {
+                *sum += (then - seen) * part as f64 / (at - before) as f64;
+                *ms += part;
+            }
+            from += part;
+        }
+    }
+    sums.into_iter().map(|(sum, ms)| (ms > 0).then(|| sum * 1000.0 / ms as f64)).collect()
+}
+
 /// Where an interval has no value, the one before it holds; `seeds` stand before the first interval.
 pub(super) fn carry(lines: &mut Lines, seeds: &HashMap<String, f64>, count: usize) {
     for key in seeds.keys() {

@@ -53,6 +53,16 @@ fn kept_lines_move_with_the_window_and_take_what_is_new() {
 }
 
 #[test]
+fn rates_have_no_gaps_where_samples_are_further_apart_than_intervals() {
+    let window = Window { from: 0, to: 5000, interval: 1000 };
+    let samples = [(500, 0.0), (1600, 11.0), (2700, 33.0), (9000, 33.0)];
+    let rates: Vec<Value> = super::rates(&samples, &window).into_iter().map(number).collect();
+    assert_eq!(json!(rates), json!([10, 14, 14, 0, 0]));
+    assert_eq!(super::rates(&[], &window), [None; 5]);
+    assert_eq!(super::rates(&[(0, 1.0)], &window), [None; 5]);
+}
+
+#[test]
 fn the_greatest_lines_are_kept() {
     let line = |n: f64| vec![None, Some(n), Some(n)];
     let mut lines =

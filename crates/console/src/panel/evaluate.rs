@@ -100,15 +100,8 @@ fn rates(context: &Context<'_>, topics: &[String], interval: Option<u64>) -> Val
     let from = history.iter().filter_map(|(_, h)| h.first()).map(|(t, _)| *t).min().unwrap_or(context.now);
     let window = Window::new(from, context.now, interval);
     let line = |(topic, samples): &(String, Vec<(i64, f64)>)| {
-        let mut sums = vec![(0.0, 0.0); window.count()];
-        for pair in samples.windows(2) {
-            let [(before, seen), (at, then)] = pair else { continue };
-            if let Some(place) = window.place(*at).and_then(|i| sums.get_mut(i)) {
-                *place = (place.0 + then - seen, place.1 + (at - before) as f64);
-            }
-        }
-        let rate = |(n, ms): &(f64, f64)| answer::number((*ms > 0.0).then(|| n * 1000.0 / ms));
-        json!({"key": topic, "name": topic, "values": sums.iter().map(rate).collect::<Vec<_>>()})
+        let rates = answer::rates(samples, &window).into_iter();
+        json!({"key": topic, "name": topic, "values": rates.map(answer::number).collect::<Vec<_>>()})
     };
     let series: Vec<Value> = history.iter().map(line).collect();
     json!({"times": window.starts(), "series": series})
