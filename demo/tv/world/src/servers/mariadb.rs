@@ -3,7 +3,7 @@
 use super::{Server, environment, program};
 use crate::files;
 use crate::layout::Layout;
-use crate::process::Spec;
+use crate::process::{Process, Spec};
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -86,6 +86,11 @@ impl Server for MariaDb {
             return None;
         }
         let made = (|| {
+            // One that a killed start has left would write into the same folder.
+            if let Some(mut left) = Process::running("mariadb-init", &self.layout.run())? {
+                left.kill();
+                left.wait(Duration::from_secs(2));
+            }
             let _ = std::fs::remove_dir_all(self.new_tables());
             self.write_settings()?;
             Ok::<_, anyhow::Error>(vec![

@@ -308,11 +308,6 @@ struct Demo {
 
 impl Demo {
     fn new(layout: Layout, options: &Options, specs: Specs) -> Result<Self> {
-        // A folder that a killed start was making is made anew.
-        if let Some(mut init) = Process::running("mariadb-init", &layout.run())? {
-            init.kill();
-            init.wait(Duration::from_secs(2));
-        }
         let servers = servers::all(&layout, &options.ports);
         let keeper = |name, title| Keeper::new(name, title, &layout);
         let mut keepers = Keepers {

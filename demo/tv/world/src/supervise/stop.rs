@@ -47,11 +47,13 @@ pub(super) fn leftovers(layout: &Layout) {
     in_order(of(&NAMES[..1]), of(&NAMES[1..2]), of(&NAMES[2..]));
 }
 
-/// Kills everything at once.
+/// Kills everything at once; waits only until the system has let go of it.
 pub(super) fn kill_all(layout: &Layout) {
-    for name in NAMES {
-        if let Ok(Some(mut process)) = Process::running(name, &layout.run()) {
-            process.kill();
-        }
+    let mut all: Vec<Process> =
+        NAMES.iter().filter_map(|name| Process::running(name, &layout.run()).ok().flatten()).collect();
+    all.iter_mut().for_each(Process::kill);
+    let end = Instant::now() + Duration::from_secs(1);
+    for process in &mut all {
+        process.wait(end.saturating_duration_since(Instant::now()));
     }
 }
