@@ -10,7 +10,7 @@ import { useTheme } from './lib/theme';
 import type { Info } from './lib/types';
 import { type Route, go, hrefOf, useRoute } from './lib/url';
 import { ConnectorsPage } from './pages/connectors';
-import { DashboardPage } from './pages/dashboard';
+import { DashboardPage, DashboardSkeleton } from './pages/dashboard';
 import { QueriesPage } from './pages/queries';
 import { TopicPage } from './pages/topic';
 import { TopicsPage } from './pages/topics';
@@ -83,7 +83,7 @@ function Page({ route, info, error }: { route: Route; info: Info | null; error: 
     case 'queries':
       return <QueriesPage />;
     case 'home':
-      return <Empty title={error ? 'The console does not answer' : 'Connecting'} text={error ?? 'Asking the console which dashboards there are.'} busy />;
+      return error ? <Empty title="The console does not answer" text={error} busy /> : <DashboardSkeleton />;
     case 'unknown':
       return (
         <Empty title="There is no such page" text={`${location.pathname} leads nowhere.`}>

@@ -91,6 +91,16 @@ export function DashboardPage({ name, others }: Props) {
   );
 }
 
+/** A dashboard of which nothing is known yet. */
+export function DashboardSkeleton() {
+  return (
+    <div className="page dashboard" aria-busy="true">
+      <div className="page-head"><span className="unseen" role="status">Connecting</span></div>
+      <div className="grid"><GridSkeleton /></div>
+    </div>
+  );
+}
+
 function GridSkeleton() {
   const places = [[1, 1, 3, 3], [4, 1, 3, 3], [7, 1, 3, 3], [10, 1, 3, 3], [1, 4, 6, 7], [7, 4, 6, 7]];
   return places.map(([x, y, w, h], i) => (
