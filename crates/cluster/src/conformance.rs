@@ -135,6 +135,7 @@ behaviours! { ($)
         a_transaction_is_invisible_until_committed
         an_aborted_transaction_is_never_visible
         a_transaction_spans_partitions_and_topics
+        an_append_of_many_batches_is_whole
         interleaved_transactions_of_two_writers_are_told_apart
         an_open_transaction_holds_back_later_records
         positions_step_over_markers_and_aborted_records_to_the_end

@@ -103,6 +103,25 @@ fn twenty_thousand_messages_come_in_order_within_seconds() {
 }
 
 #[test]
+fn a_poll_that_is_over_gives_what_it_has_taken() {
+    let broker = Mosquitto::start();
+    let mut worker = worker(&broker, &[]);
+    drop(subscribe(&mut worker));
+    broker.publish_lines("tv/d/actions", 2, numbers(0..9000));
+    let mut task = worker.open().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while worker.records.len() < 9000 && Instant::now() < deadline {
+        // Over before the socket is empty.
+        if let Some(polled) = task.poll(Duration::from_nanos(1)).unwrap() {
+            worker.commit(polled);
+            task.committed().unwrap();
+        }
+    }
+    assert_eq!(worker.texts(), numbers(0..9000));
+    assert_eq!(worker.offset()["messages"], 9000);
+}
+
+#[test]
 fn a_backlog_of_more_messages_than_packet_ids_is_written_once() {
     let broker = Mosquitto::start();
     let mut worker = worker(&broker, &[("mqtt.headers.enabled", "false")]);

@@ -61,6 +61,28 @@ pub fn a_transaction_spans_partitions_and_topics(setup: &Setup) {
     }
 }
 
+/// An append may be more than a batch of the wire holds, in the first transaction of a writer and in later ones.
+pub fn an_append_of_many_batches_is_whole(setup: &Setup) {
+    let cluster = setup.cluster();
+    let at = new_partition(&*cluster, "many");
+    let id = unique("many");
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        // A successor, as after a crash.
+        let mut writer = transactional_writer(&*cluster, &id);
+        for part in 0..2 {
+            let texts: Vec<String> = (0..16_000).map(|i| format!("{round} {part} {i:0150}")).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            writer.append(&at, values(&texts)).must("append");
+            writer.commit(&[], None).must("commit");
+            expected.extend(texts.iter().map(|t| (*t).to_owned()));
+        }
+    }
+    let got = settled_texts(setup, &*cluster, &at);
+    assert_eq!(got.len(), expected.len());
+    assert!(got == expected, "the records are not those that were written");
+}
+
 /// Two writers take turns in one partition; one commits, the other aborts, in either order, with plain records between.
 pub fn interleaved_transactions_of_two_writers_are_told_apart(setup: &Setup) {
     let cluster = setup.cluster();

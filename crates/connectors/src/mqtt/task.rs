@@ -141,7 +141,9 @@ impl SourceTask for MqttTask {
         let (mut more, mut filled) = (false, false);
         loop {
             self.take(&mut gathered)?;
-            if gathered.is_full() || !more && !gathered.is_empty() {
+            // What is gathered is counted already and must be given, also while the socket has ever more.
+            let waited = start.elapsed() >= wait;
+            if gathered.is_full() || !gathered.is_empty() && (!more || waited) {
                 return Ok(Some(self.polled(gathered)));
             }
             if self.session.awaits() && Instant::now() > self.subscribe_by {
