@@ -2,11 +2,14 @@
 
 use crate::{bd_binary, root, world_binary};
 use anyhow::{Context, Result, bail, ensure};
+use bd_cluster::Cluster;
+use bd_cluster_kafka::{KafkaCluster, KafkaConfig};
 use serde_json::Value;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long anything of a demo may take.
@@ -90,6 +93,7 @@ impl Demo {
         let mut command = Command::new(world_binary()?);
         command.arg("demo").arg("--bd").arg(bd_binary()?).arg("--data").arg(data);
         command.arg("--pipeline").arg(root().join("demo/tv/tv.yaml"));
+        command.arg("--replay-pipeline").arg(root().join("demo/tv/replay.yaml"));
         let at = |port: u16| format!("127.0.0.1:{port}");
         for (key, port) in [
             ("listeners", ports.cluster),
@@ -142,8 +146,21 @@ impl Demo {
     ///
     /// # Errors
     /// It ends before, or time is over.
-    pub fn wait(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait(&mut self, what: &str, is_so: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
+        self.within(PATIENCE, what, is_so)
+    }
+
+    /// As [`Demo::wait`], for `patience` at most.
+    ///
+    /// # Errors
+    /// As [`Demo::wait`]'s.
+    pub fn within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut is_so: impl FnMut(&Self) -> Result<bool>,
+    ) -> Result<()> {
+        let deadline = Instant::now() + patience;
         loop {
             let last = match is_so(self) {
                 Ok(true) => return Ok(()),
@@ -154,7 +171,7 @@ impl Demo {
                 bail!("waiting for {what}: the demo has ended ({status}):\n{}", self.report());
             }
             if Instant::now() > deadline {
-                bail!("{what}: not within {PATIENCE:?} ({last})\n{}", self.report());
+                bail!("{what}: not within {patience:?} ({last})\n{}", self.report());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -190,6 +207,22 @@ impl Demo {
         signal("KILL", self.pid(name)?)
     }
 
+    /// Lets one of its processes stand still; [`Demo::resume`] lets it go on.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pause(&self, name: &str) -> Result<()> {
+        signal("STOP", self.pid(name)?)
+    }
+
+    /// The opposite of [`Demo::pause`].
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn resume(&self, name: &str) -> Result<()> {
+        signal("CONT", self.pid(name)?)
+    }
+
     /// GET of a role's REST interface as JSON.
     ///
     /// # Errors
@@ -212,6 +245,16 @@ impl Demo {
     /// # Errors
     /// It does not answer with 2xx.
     pub fn text(&self, method: &str, port: u16, path: &str, body: Option<&Value>) -> Result<String> {
+        let (status, text) = self.answer(method, port, path, body)?;
+        ensure!((200..300).contains(&status), "{method} {path}: {status}: {text}");
+        Ok(text)
+    }
+
+    /// A call of a role's REST interface; the status and the text of its answer.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn answer(&self, method: &str, port: u16, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)));
@@ -224,8 +267,64 @@ impl Demo {
         let mut answer = agent.run(request)?;
         let mut text = String::new();
         answer.body_mut().as_reader().read_to_string(&mut text)?;
-        ensure!(answer.status().is_success(), "{method} {path}: {}: {text}", answer.status());
-        Ok(text)
+        Ok((answer.status().as_u16(), text))
+    }
+
+    /// The source of a document; `None` where it is not there.
+    ///
+    /// # Errors
+    /// The search does not answer as it should.
+    pub fn document(&self, index: &str, id: &str) -> Result<Option<Value>> {
+        let path = format!("/{index}/_doc/{id}");
+        let (status, text) = self.answer("GET", self.ports.search, &path, None)?;
+        let answer: Value = serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))?;
+        match (status, answer["found"].as_bool()) {
+            (200, Some(true)) => Ok(Some(answer["_source"].clone())),
+            (404, Some(false)) => Ok(None),
+            _ => bail!("{path}: {status}: {text}"),
+        }
+    }
+
+    /// The rows of a pull query.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn pull(&self, sql: &str) -> Result<Vec<Value>> {
+        let body = serde_json::json!({"ksql": sql});
+        let answer = self.call("POST", self.ports.engine, "/query", Some(&body))?;
+        let lines = answer.as_array().with_context(|| format!("{sql}: {answer}"))?;
+        Ok(lines.iter().filter_map(|line| line["row"].get("columns")).cloned().collect())
+    }
+
+    /// Its log, over the socket.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn cluster(&self) -> Result<Arc<dyn Cluster>> {
+        let bootstrap = format!("127.0.0.1:{}", self.ports.cluster);
+        Ok(Arc::new(KafkaCluster::connect(KafkaConfig::new(bootstrap))?))
+    }
+
+    /// Errors of connectors, tasks and queries that do not run.
+    ///
+    /// # Errors
+    /// The console does not answer.
+    pub fn troubles(&self) -> Result<Vec<String>> {
+        let mut troubles = Vec::new();
+        let connectors = self.get(self.ports.console, "/api/connectors")?;
+        for connector in connectors["connectors"].as_array().context("connectors")? {
+            let tasks = connector["tasks"].as_array().context("tasks")?;
+            if tasks.is_empty() || tasks.iter().chain([connector]).any(|of| of["state"] != "RUNNING") {
+                troubles.push(format!("connector {connector}"));
+            }
+        }
+        let queries = self.get(self.ports.console, "/api/queries")?;
+        for query in queries["queries"].as_array().context("queries")? {
+            if query["state"] != "RUNNING" || !query["error"].is_null() {
+                troubles.push(format!("query {}: {}: {}", query["id"], query["state"], query["error"]));
+            }
+        }
+        Ok(troubles)
     }
 
     /// The number of documents of an index; 0 where it is not there.
