@@ -12,7 +12,7 @@ CASES := $(CARGO_TARGET_DIR)/release/tv-cases
 WORLD := $(CARGO_TARGET_DIR)/release/tv-world
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' -not -path 'ui/shots/*')
 
-.PHONY: help setup ui build test lint test-peers demo replay bench shots clean
+.PHONY: help setup ui build test lint test-peers demo replay bench screenshot clean
 
 help:
 	@echo "make demo        the digital-TV demo, live: databases and devices -> topics -> SQL -> search -> dashboard"
@@ -20,6 +20,7 @@ help:
 	@echo "make test        all tests (installs what they need first)"
 	@echo "make build       the release build: $(BD)"
 	@echo "make replay CASE=DIR [DATA=DIR]   load a folder of events, process it, compare with its expected rows"
+	@echo "make screenshot  the picture in README, anew (takes five minutes)"
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
 	@echo "make bench       benchmarks, beside Apache Kafka and Spark where PEERS has them"
@@ -57,6 +58,9 @@ demo: build
 
 replay: build
 	@demo/tv/replay.sh "$(BD)" "$(CASES)" "$(CASE)" "$(DATA)"
+
+screenshot: build
+	@scripts/screenshot.sh "$(WORLD)" "$(BD)" docs/dashboard.png
 
 bench: build
 	@bench/run.sh "$(BD)" "$(CASES)" "$(PEERS)"
