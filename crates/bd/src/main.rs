@@ -2,8 +2,9 @@
 //! that a role does is in its own crate.
 //!
 //! ```text
-//!  cli ─▶ commands ─┬─ up, run ─▶ config (one YAML file) ─▶ roles ─┬─ cluster: bd-broker, or a Kafka cluster
-//!                   │                                              └─ engine: bd-engine, served by rest (port 8088)
+//!  cli ─▶ commands ─┬─ up, run ─▶ config (YAML) ─▶ roles ─┬─ cluster: bd-broker, or a Kafka cluster
+//!                   │                                     ├─ engine: bd-engine, served by rest (port 8088)
+//!                   │                                     └─ registry, search, connect, console: crates of these names
 //!                   ├─ topics, produce, consume ─▶ any cluster, over the Kafka protocol
 //!                   └─ sql ─▶ any server that speaks ksqlDB's REST
 //! ```
@@ -17,6 +18,10 @@ mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
+
+/// Many threads of small work: with the C library's allocator the demo's process holds nearly twice the memory.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -22,7 +22,7 @@ pub(crate) use engine::EngineRole;
 pub(crate) use signals::Signals;
 
 use crate::cli::RoleName;
-use crate::config::{Auth, Config, RestRole};
+use crate::config::{Auth, ClusterRole, Config, RestRole};
 use addresses::Addresses;
 use anyhow::{Context, Result, anyhow};
 use bd_cluster::Cluster;
@@ -37,6 +37,7 @@ use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Stopping takes at most so long; what is not done by then is left to the recovery of the next start.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
@@ -58,10 +59,10 @@ pub(crate) struct Node {
     pub(crate) addresses: Vec<(&'static str, String)>,
 }
 
-/// What roles need of each other.
+/// What roles on a cluster need of each other.
 struct Shared<'a> {
     config: &'a Config,
-    addresses: Addresses,
+    addresses: &'a Addresses,
     cluster: Arc<dyn Cluster>,
     registry: Option<Arc<dyn SchemaRegistry>>,
     metrics: Vec<metrics::Source>,
@@ -92,43 +93,44 @@ impl Node {
         kill: Option<kill::Kill>,
     ) -> Result<()> {
         let addresses = sockets.addresses(config)?;
-        let cluster: Arc<dyn Cluster> = match sockets.cluster {
+        let cluster = match sockets.cluster {
             Some(listener) => {
                 let role = BrokerRole::start(config, listener, kill.as_ref()).await?;
                 let cluster = role.cluster();
                 self.broker = Some(role);
                 self.started("cluster", &addresses);
-                cluster
+                Some(cluster)
             }
-            None => cluster::connect(&config.cluster).await?,
+            // Of the roles that run here none needs a log: see Sockets::bind.
+            None if config.cluster == ClusterRole::Embedded => None,
+            None => Some(cluster::connect(&config.cluster).await?),
         };
-        cluster::create_topics(cluster.clone(), config).await?;
-        let mut context = Shared { config, addresses, cluster, registry: None, metrics: Vec::new() };
-        if let Some(broker) = &self.broker {
-            let broker = broker.counters();
-            context.metrics.push(Box::new(move || crate::rest::broker_metrics(&broker)));
+        let mut metrics: Vec<metrics::Source> = Vec::new();
+        if let Some(broker) = self.broker.as_ref().map(BrokerRole::counters) {
+            metrics.push(Box::new(move || crate::rest::broker_metrics(&broker)));
         }
-        self.start_registry(&mut context, sockets.registry).await?;
         if let Some(listener) = sockets.search {
-            self.start_search(&mut context, listener).await?;
+            metrics.push(self.start_search(config, listener).await?);
+            self.started("search", &addresses);
         }
-        if let Some(listener) = sockets.engine {
-            let counters = self.broker.as_ref().map(BrokerRole::counters);
-            let (cluster, registry) = (context.cluster.clone(), context.registry.clone());
-            let role = EngineRole::start(config, cluster, registry, listener, counters, kill).await?;
-            context.metrics.push(role.metrics());
-            self.engine = Some(role);
-            self.started("engine", &context.addresses);
-        }
-        if let Some(listener) = sockets.connect {
-            self.start_connect(&mut context, listener).await?;
-        }
-        if let Some(listener) = sockets.console {
-            self.start_console(&mut context, listener).await?;
+        if let Some(cluster) = cluster {
+            cluster::create_topics(cluster.clone(), config).await?;
+            let mut shared = Shared { config, addresses: &addresses, cluster, registry: None, metrics };
+            self.start_registry(&mut shared, sockets.registry).await?;
+            if let Some(listener) = sockets.engine {
+                self.start_engine(&mut shared, listener, kill).await?;
+            }
+            if let Some(listener) = sockets.connect {
+                self.start_connect(&mut shared, listener).await?;
+            }
+            if let Some(listener) = sockets.console {
+                self.start_console(&mut shared, listener).await?;
+            }
+            metrics = shared.metrics;
         }
         if let Some(listener) = sockets.metrics {
-            self.metrics = Some(HttpServer::start("metrics", listener, metrics::router(context.metrics)));
-            self.started("metrics", &context.addresses);
+            self.metrics = Some(HttpServer::start("metrics", listener, metrics::router(metrics)));
+            self.started("metrics", &addresses);
         }
         Ok(())
     }
@@ -139,84 +141,81 @@ impl Node {
         }
     }
 
-    async fn start_registry(
-        &mut self,
-        context: &mut Shared<'_>,
-        listener: Option<tokio::net::TcpListener>,
-    ) -> Result<()> {
+    async fn start_registry(&mut self, shared: &mut Shared<'_>, listener: Option<TcpListener>) -> Result<()> {
         if let Some(listener) = listener {
-            let cluster = context.cluster.clone();
+            let cluster = shared.cluster.clone();
             let open = move || Registry::open(cluster, &RegistryConfig::default());
             let registry = Arc::new(blocking(open).await?.context("cannot start the schema registry")?);
             self.registry =
                 Some(HttpServer::start("registry", listener, bd_registry::router(registry.clone())));
-            self.started("registry", &context.addresses);
-            context.registry = Some(registry.clone());
-            context.metrics.push(Box::new(move || registry.metrics()));
-        } else if let RestRole::At { url, .. } = &context.config.roles.registry {
-            context.registry = Some(Arc::new(RegistryClient::new(url)));
+            self.started("registry", shared.addresses);
+            shared.registry = Some(registry.clone());
+            shared.metrics.push(Box::new(move || registry.metrics()));
+        } else if let RestRole::At { url, .. } = &shared.config.roles.registry {
+            shared.registry = Some(Arc::new(RegistryClient::new(url)));
         }
         Ok(())
     }
 
-    async fn start_search(
-        &mut self,
-        context: &mut Shared<'_>,
-        listener: tokio::net::TcpListener,
-    ) -> Result<()> {
-        let mut settings = SearchConfig::new(context.config.data.join(SEARCH_FOLDER));
-        settings.refresh_interval = context.config.search_refresh;
+    async fn start_search(&mut self, config: &Config, listener: TcpListener) -> Result<metrics::Source> {
+        let mut settings = SearchConfig::new(config.data.join(SEARCH_FOLDER));
+        settings.refresh_interval = config.search_refresh;
         let search = blocking(move || Search::open(settings)).await?.context("cannot start search")?;
         let server = HttpServer::start("search", listener, bd_search::router(search.clone()));
         self.search = Some((search.clone(), server));
-        self.started("search", &context.addresses);
-        context.metrics.push(Box::new(move || search.metrics()));
+        Ok(Box::new(move || search.metrics()))
+    }
+
+    async fn start_engine(
+        &mut self,
+        shared: &mut Shared<'_>,
+        listener: TcpListener,
+        kill: Option<kill::Kill>,
+    ) -> Result<()> {
+        let counters = self.broker.as_ref().map(BrokerRole::counters);
+        let (cluster, registry) = (shared.cluster.clone(), shared.registry.clone());
+        let role = EngineRole::start(shared.config, cluster, registry, listener, counters, kill).await?;
+        shared.metrics.push(role.metrics());
+        self.engine = Some(role);
+        self.started("engine", shared.addresses);
         Ok(())
     }
 
-    async fn start_connect(
-        &mut self,
-        context: &mut Shared<'_>,
-        listener: tokio::net::TcpListener,
-    ) -> Result<()> {
+    async fn start_connect(&mut self, shared: &mut Shared<'_>, listener: TcpListener) -> Result<()> {
         let mut settings =
-            WorkerConfig { group_id: context.config.connect_group.clone(), ..WorkerConfig::default() };
+            WorkerConfig { group_id: shared.config.connect_group.clone(), ..WorkerConfig::default() };
         settings.worker_id = listener.local_addr()?.to_string();
-        let (cluster, registry) = (context.cluster.clone(), context.registry.clone());
+        let (cluster, registry) = (shared.cluster.clone(), shared.registry.clone());
         let open = move || Worker::open(cluster, bd_connectors::plugins(), registry, settings);
         let worker = blocking(open).await?.context("cannot start the Connect worker")?;
         let server = HttpServer::start("connect", listener, bd_connect::router(worker.clone()));
         self.connect = Some((worker.clone(), server));
-        for spec in &context.config.connectors {
-            let filled = context.addresses.fill(spec)?;
+        for spec in &shared.config.connectors {
+            let filled = shared.addresses.fill(spec)?;
             let (worker, name) = (worker.clone(), spec.name.clone());
             let ensured = blocking(move || worker.ensure(&name, filled)).await?;
             ensured.with_context(|| format!("connectors.{}", spec.name))?;
         }
-        self.started("connect", &context.addresses);
-        context.metrics.push(Box::new(move || worker.metrics()));
+        self.started("connect", shared.addresses);
+        shared.metrics.push(Box::new(move || worker.metrics()));
         Ok(())
     }
 
-    async fn start_console(
-        &mut self,
-        context: &mut Shared<'_>,
-        listener: tokio::net::TcpListener,
-    ) -> Result<()> {
-        let endpoint = |role: &str| context.addresses.get(role).map(Endpoint::new);
-        let mut settings = ConsoleConfig::new(context.cluster.clone());
+    async fn start_console(&mut self, shared: &mut Shared<'_>, listener: TcpListener) -> Result<()> {
+        let endpoint = |role: &str| shared.addresses.get(role).map(Endpoint::new);
+        let mut settings = ConsoleConfig::new(shared.cluster.clone());
         settings.engine = endpoint("engine");
         settings.connect = endpoint("connect");
-        settings.search = endpoint("search").map(|search| match &context.config.roles.search {
+        settings.search = endpoint("search").map(|search| match &shared.config.roles.search {
             RestRole::At { auth: Some(auth), .. } => search.with_auth(console_auth(auth)),
             _ => search,
         });
-        settings.registry = context.registry.clone();
-        settings.dashboards = context.config.dashboards.clone();
+        settings.registry = shared.registry.clone();
+        settings.dashboards = shared.config.dashboards.clone();
         let console = blocking(move || Console::new(settings)).await?.context("cannot start the console")?;
         let server = HttpServer::start("console", listener, bd_console::router(console.clone()));
         self.console = Some((console, server));
-        self.started("console", &context.addresses);
+        self.started("console", shared.addresses);
         Ok(())
     }
 
