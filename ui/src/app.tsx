@@ -23,7 +23,7 @@ export function App() {
   const first = info.data?.dashboards[0]?.name ?? null;
   const home = first ? hrefOf.dashboard(first) : '/';
   useEffect(() => {
-    if (route.page === 'home' && info.data) go(first ? hrefOf.dashboard(first) : hrefOf.topics(), true);
+    if (route.page === 'home' && info.data) go(first ? hrefOf.dashboard(first) + location.search : hrefOf.topics(), true);
   }, [route, info.data, first]);
   useShortcuts({
     '?': () => setHelp(true),
