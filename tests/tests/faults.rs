@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 /// How long a change may take to arrive, with all restarts of its way.
 const SOON: Duration = Duration::from_secs(30);
+/// What happens to the demo, and what must come of it.
+type Step = fn(&mut Demo);
+
 /// How long Mosquitto stands still.
 const STANDSTILL: Duration = Duration::from_secs(8);
 
@@ -278,7 +281,7 @@ fn the_database_and_bd_are_killed_at_once(demo: &mut Demo) {
 fn a_live_demo_goes_on_through_changes_and_faults_of_its_sources() {
     let mut demo = live();
     let bd = demo.pid("bd").unwrap();
-    let steps: [(&str, fn(&mut Demo)); 8] = [
+    let steps: [(&str, Step); 8] = [
         ("users", users_follow_the_database),
         ("columns", a_new_column_arrives),
         ("MariaDB", mariadb_is_killed),
