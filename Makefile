@@ -23,7 +23,7 @@ help:
 	@echo "make screenshot  the picture in README, anew (takes five minutes)"
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
-	@echo "make bench       benchmarks, beside Apache Kafka and Spark where PEERS has them"
+	@echo "make bench       benchmarks, beside Apache Kafka, Spark and Elasticsearch where PEERS has them"
 
 setup:
 	@scripts/setup.sh
@@ -63,7 +63,7 @@ screenshot: build
 	@scripts/screenshot.sh "$(WORLD)" "$(BD)" docs/dashboard.png
 
 bench: build
-	@bench/run.sh "$(BD)" "$(CASES)" "$(PEERS)"
+	@bench/run.sh "$(BD)" "$(CASES)" "$(WORLD)" "$(PEERS)"
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# run.sh BD CASES PEERS: measures bd beside Apache Kafka and Apache Spark (README.md). Everything on loopback, on free ports, in
-# one folder that is deleted at the end.
+# run.sh BD CASES WORLD PEERS: measures bd beside Apache Kafka, Apache Spark and Elasticsearch (README.md). Everything on loopback,
+# on free ports, in one folder that is deleted at the end.
 set -euo pipefail
-bd=$1 cases=$2 peers=${3:-}
+bd=$1 cases=$2 world=$3 peers=${4:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ ! -d "$peers" ] || peers=$(cd "$peers" && pwd)
 
@@ -10,11 +10,14 @@ actions=${BENCH_ACTIONS:-10000000}             # of the case for bd alone
 spark_actions=${BENCH_SPARK_ACTIONS:-2000000}  # of the case for bd and Spark
 rounds=${BENCH_ROUNDS:-5}                      # of the log
 megabytes=${BENCH_MB:-500}                     # in a round of it
-parts=" ${BENCH_PARTS:-log case spark} "
+replay_actions=${BENCH_REPLAY_ACTIONS:-200000} # of the case through the whole path
+documents=${BENCH_DOCUMENTS:-300000}           # into the search role
+search_rounds=${BENCH_SEARCH_ROUNDS:-3}
+parts=" ${BENCH_PARTS:-log case spark live replay search} "
 [ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
 limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
 
-for program in "$bd" "$cases"; do
+for program in "$bd" "$cases" "$world"; do
   [ -x "$program" ] || { echo "bench: no program at $program: run make build" >&2; exit 2; }
 done
 cargo build --release -q --manifest-path "$here/Cargo.toml"
@@ -24,7 +27,7 @@ mkdir -p "$here/results"
 name=$here/results/$(date +%Y-%m-%dT%H-%M-%S)
 results=$name.jsonl
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/bd-bench.XXXXXX")
-bd_pid='' kafka_port=''
+bd_pid='' kafka_port='' failed=0
 
 # The processes below this one, deepest last.
 descendants() {
@@ -38,6 +41,8 @@ finish() {
   local status=$?
   trap - EXIT
   stop_kafka
+  stop_elasticsearch
+  stop_demo
   local left
   left=$(descendants $$)
   # shellcheck disable=SC2086  # one word a process
@@ -62,6 +67,8 @@ free_port() {
 
 # shellcheck source=../scripts/bd.sh
 source "$here/../scripts/bd.sh"
+# shellcheck source=demo.sh
+source "$here/demo.sh"
 
 # Starts bd's log and registry on free ports, with their data in $1; the log's address goes into $address.
 start_log() {
@@ -217,7 +224,10 @@ note "$(date -u +'%Y-%m-%d %H:%M UTC'), $("$bd" version | head -n 1), $(nproc) c
 if wants log; then bench_log; fi
 if wants case; then bench_case; fi
 if wants spark; then bench_spark; else note "Apache Spark is left out: not asked for"; fi
-status=0
+if wants live; then bench_live || true; fi
+if wants replay; then bench_replay; fi
+if wants search; then bench_search; fi
+status=$failed
 "$bench" report "$results" | tee "$name.txt" || status=$?
 echo
 echo "in $name.txt (rounds in $results)"

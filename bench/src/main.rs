@@ -1,9 +1,12 @@
-//! `bd-bench`: what `run.sh` needs to measure bd beside Apache Kafka and Apache Spark.
+//! `bd-bench`: what `run.sh` needs to measure bd beside Apache Kafka, Apache Spark and Elasticsearch.
 //!
 //! ```text
 //!  run.sh ─┬─ log    produce and consume against servers that run, in alternating rounds ─┐
 //!          ├─ job    start a program, account for its whole process tree               ─┼─▶ results (JSON lines) ─▶ report
-//!          ├─ rows   count and fingerprint the rows in a topic                          ─┘
+//!          ├─ rows   count and fingerprint the rows in a topic                          ─┤
+//!          ├─ start, watch, commits   a live demo, as the dashboard's event stream shows it              │
+//!          ├─ replay a recorded case through a demo                                        │
+//!          ├─ search load and search servers that run, in alternating rounds                ┘
 //!          ├─ lines  load a file, a line a record          produce, consume: one run by hand
 //!          └─ note   a line of text for the report
 //! ```
@@ -11,11 +14,17 @@
 #![allow(clippy::print_stdout, reason = "what a command finds goes to standard output")]
 
 mod client;
+mod dashboard;
+mod live;
 mod log;
 mod process;
+mod replay;
 mod report;
+mod report_path;
 mod results;
 mod rows;
+mod search;
+mod table;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -26,7 +35,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(about = "Measures bd beside Apache Kafka and Apache Spark; run.sh is the whole benchmark")]
+#[command(
+    about = "Measures bd beside Apache Kafka, Apache Spark and Elasticsearch; run.sh is the whole benchmark"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,9 +57,19 @@ enum Command {
     Rows(Rows),
     /// Write the lines of a file to a topic, each as a record without key
     Lines(Lines),
+    /// Measure a start of bd in a live demo: from its process to the first value on the dashboard
+    Start(live::StartOptions),
+    /// Measure what bd takes in a live demo while its dashboard is watched
+    Watch(live::WatchOptions),
+    /// Measure commits in a live demo's database: from the INSERT to the dashboard
+    Commits(live::CommitOptions),
+    /// Measure a replay that is being started
+    Replay(replay::Options),
+    /// Measure search servers in alternating rounds: documents loaded, then searches
+    Search(search::Options),
     /// Record a line of text for the report
     Note { results: PathBuf, text: String },
-    /// Print the results as tables; exit 1 if a job failed, or two systems wrote different rows
+    /// Print the results as tables; exit 1 if a job failed, or two systems gave different rows
     Report { results: PathBuf },
 }
 
@@ -170,6 +191,11 @@ fn run(command: Command) -> Result<ExitCode> {
             let count = rows::load_lines(&options.bootstrap, &options.topic, &options.file)?;
             println!("{}: {count} records", options.topic);
         }
+        Command::Start(options) => live::start(&options)?,
+        Command::Watch(options) => live::watch(&options)?,
+        Command::Commits(options) => live::commits(&options)?,
+        Command::Replay(options) => replay::run(&options)?,
+        Command::Search(options) => search::run(&options)?,
         Command::Note { results, text } => {
             println!("{text}");
             results::append(&results, &Entry::Note(text))?;

@@ -21,6 +21,8 @@ const LOOKS_PER_SAMPLE: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     parent: u32,
+    /// Clock ticks from the machine's start to the process's.
+    started: u64,
     zombie: bool,
     /// Clock ticks of the process itself, user and system.
     own: u64,
@@ -34,10 +36,12 @@ impl Stat {
         let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
         let zombie = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        let mut ticks = fields.skip(9).map_while(|field| field.parse::<u64>().ok());
+        let mut ticks = fields.skip(9).map_while(|field| field.parse::<i64>().ok()).map(i64::unsigned_abs);
         let own = ticks.next()? + ticks.next()?;
         let children = ticks.next()? + ticks.next()?;
-        Some(Self { parent, zombie, own, children })
+        // Priority, niceness, threads and an unused one lie between.
+        let started = ticks.nth(4)?;
+        Some(Self { parent, started, zombie, own, children })
     }
 
     fn of(pid: u32) -> Option<Self> {
@@ -53,6 +57,22 @@ fn seconds(ticks: u64) -> Duration {
 pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let stat = Stat::of(pid).ok_or_else(|| anyhow!("process {pid} is not there"))?;
     Ok(seconds(stat.own))
+}
+
+/// When a running process began, to a hundredth of a second.
+pub(crate) fn began(pid: u32) -> Result<Instant> {
+    let stat = Stat::of(pid).ok_or_else(|| anyhow!("process {pid} is not there"))?;
+    let uptime = fs::read_to_string("/proc/uptime").context("no /proc/uptime")?;
+    let uptime: f64 = uptime.split_ascii_whitespace().next().unwrap_or_default().parse().context("uptime")?;
+    let age = Duration::from_secs_f64(uptime).saturating_sub(seconds(stat.started));
+    Instant::now().checked_sub(age).context("the process is older than the machine")
+}
+
+/// Asks a process to end.
+pub(crate) fn terminate(pid: u32) -> Result<()> {
+    let id = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).context("no process id")?;
+    rustix::process::kill_process(id, rustix::process::Signal::TERM)
+        .with_context(|| format!("cannot end process {pid}"))
 }
 
 /// Bytes of a process that are resident now, and the most that ever were.
@@ -157,7 +177,7 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let line = "42 (a) Z 9 (b) S 7 42 42 0 -1 4194304 1 2 3 4 500 60 70 8 20 0 1 0 1234 0 0";
-        let expected = Stat { parent: 7, zombie: false, own: 560, children: 78 };
+        let expected = Stat { parent: 7, started: 1234, zombie: false, own: 560, children: 78 };
         assert_eq!(Stat::parse(line), Some(expected));
     }
 
@@ -168,6 +188,15 @@ mod tests {
         assert!(usage.succeeded);
         assert!(usage.cpu > Duration::from_millis(20), "{usage:?}");
         assert!(usage.peak_rss > 0, "{usage:?}");
+    }
+
+    #[test]
+    fn a_process_began_when_it_was_started() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let age = began(child.id()).unwrap().elapsed();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(age < Duration::from_secs(5), "{age:?}");
     }
 
     #[test]

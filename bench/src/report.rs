@@ -1,6 +1,8 @@
 //! The tables at the end, and a line on how each figure is made.
 
+use crate::report_path;
 use crate::results::{Direction, Entry, JobRun, Round, TopicRows};
+use crate::table::{aligned, median, number, ratio};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,6 +22,13 @@ pub(crate) fn text(entries: &[Entry]) -> String {
             Entry::Round(round) => rounds.push(round),
             Entry::Job(job) => jobs.push(job),
             Entry::Rows(found) => rows.push(found),
+            // See below.
+            Entry::Start(_)
+            | Entry::Commits(_)
+            | Entry::Watched(_)
+            | Entry::Replay(_)
+            | Entry::Load(_)
+            | Entry::Search(_) => {}
         }
     }
     if !rounds.is_empty() {
@@ -37,15 +46,15 @@ pub(crate) fn text(entries: &[Entry]) -> String {
         out += &rows_table(&rows);
         out += ROWS_LEGEND;
     }
-    out
+    out + &report_path::text(entries)
 }
 
-/// Whether every job came to its end, and all that were given the same events wrote the same rows.
+/// Whether every job came to its end, all that were given the same events wrote the same rows, and searches found the same.
 pub(crate) fn is_sound(entries: &[Entry]) -> bool {
     let rows: Vec<&TopicRows> =
         entries.iter().filter_map(|e| if let Entry::Rows(r) = e { Some(r) } else { None }).collect();
     let failed = entries.iter().any(|e| matches!(e, Entry::Job(job) if !job.succeeded));
-    !failed && rows.iter().all(|row| agrees(row, &rows) != Some(false))
+    !failed && rows.iter().all(|row| agrees(row, &rows) != Some(false)) && report_path::is_sound(entries)
 }
 
 /// Whether the other systems wrote the same rows to this topic; `None` if there is no other.
@@ -79,15 +88,6 @@ const ROWS_LEGEND: &str = "
 Committed rows (read_committed) and the sum of their hashes, which does not depend on the order of rows and columns:
 equal fingerprints of two systems mean equal rows.
 ";
-
-/// The middle one, or the mean of the two in the middle; 0 of nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        n => (values[(n - 1) / 2] + values[n / 2]) / 2.0,
-    }
-}
 
 type Figure = (&'static str, fn(&Round) -> f64);
 
@@ -221,40 +221,6 @@ fn rows_table(rows: &[&TopicRows]) -> String {
     aligned(&lines)
 }
 
-/// Three digits that count, and no more than needed.
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-fn ratio(first: f64, second: f64) -> String {
-    if second == 0.0 { "-".into() } else { number(first / second) }
-}
-
-/// Columns as wide as their widest cell; numbers to the right.
-fn aligned(lines: &[Vec<String>]) -> String {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |c: usize| lines.iter().filter_map(|l| l.get(c)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or_default()).collect();
-    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-    let right: Vec<bool> = (0..columns)
-        .map(|c| lines.iter().skip(1).filter_map(|l| l.get(c)).all(|cell| is_number(cell)))
-        .collect();
-    let mut out = String::new();
-    for line in lines {
-        let mut text = String::new();
-        for ((cell, &width), right) in line.iter().zip(&widths).zip(&right) {
-            let _ = if *right { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
-        }
-        out += text.trim_end();
-        out.push('\n');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,13 +249,6 @@ mod tests {
             peak_rss_bytes: 100_000_000,
             succeeded: true,
         })
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(vec![]), 0.0);
     }
 
     #[test]

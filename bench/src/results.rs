@@ -18,6 +18,18 @@ pub(crate) enum Entry {
     Job(JobRun),
     /// What it wrote to a topic.
     Rows(TopicRows),
+    /// From a start of bd to the first value on the dashboard.
+    Start(Start),
+    /// From commits in the database to the dashboard.
+    Commits(Commits),
+    /// What bd takes while a dashboard is watched.
+    Watched(Watched),
+    /// A recorded case through the whole path.
+    Replay(Replay),
+    /// One round of loading documents.
+    Load(Load),
+    /// One kind of search.
+    Search(Search),
 }
 
 /// Which way records went.
@@ -70,6 +82,80 @@ pub(crate) struct TopicRows {
 pub(crate) struct Found {
     pub(crate) rows: u64,
     /// Equal for equal multisets of rows, in whatever order rows and members come.
+    pub(crate) fingerprint: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Start {
+    /// Which start: the first one, a restart.
+    pub(crate) name: String,
+    /// From the start of bd's process until the panel of current viewers had a value.
+    pub(crate) first_value_seconds: f64,
+    /// Until the number of all viewers changed for the first time.
+    pub(crate) first_change_seconds: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Commits {
+    /// Of each commit: from the INSERT being sent until the dashboard's stream had the new number.
+    pub(crate) ms: Vec<f64>,
+    /// Of each commit: from the INSERT being sent until the database had committed it.
+    pub(crate) insert_ms: Vec<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    pub(crate) seconds: f64,
+    /// User and system time of bd's process.
+    pub(crate) cpu_seconds: f64,
+    /// Resident at the end.
+    pub(crate) rss_bytes: u64,
+    /// The most since bd's start.
+    pub(crate) peak_rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Replay {
+    /// Rows of all sources.
+    pub(crate) inputs: u64,
+    pub(crate) actions: u64,
+    /// From the start of bd's process until everything was in its index.
+    pub(crate) seconds: f64,
+    /// The same from the first action.
+    pub(crate) actions_seconds: f64,
+    /// User and system time of bd's process.
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_rss_bytes: u64,
+    /// What it was waited for, in order, and how long.
+    pub(crate) phases: Vec<(String, f64)>,
+    /// The line that it ended with.
+    pub(crate) complete: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Load {
+    pub(crate) server: String,
+    pub(crate) documents: u64,
+    /// Bytes of request bodies.
+    pub(crate) bytes: u64,
+    /// From the first request until the last document could be found.
+    pub(crate) seconds: f64,
+    /// User and system time of the server's process.
+    pub(crate) cpu_seconds: f64,
+    /// Resident at the end of the round.
+    pub(crate) rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Search {
+    pub(crate) server: String,
+    /// What was asked for.
+    pub(crate) query: String,
+    /// Of each request.
+    pub(crate) ms: Vec<f64>,
+    /// User and system time of the server's process, for all requests.
+    pub(crate) cpu_seconds: f64,
+    /// Of the numbers of documents in all answers: equal ones mean equal answers.
     pub(crate) fingerprint: u64,
 }
 
