@@ -18,7 +18,7 @@ fn pipeline(folder: &Path) -> PathBuf {
     let file = folder.join("pipe.yaml");
     std::fs::write(
         &file,
-        "sql: [sql/all.sql]\ntopics: {numbers: {partitions: 2}}\nlisteners: 127.0.0.1:0\nengine: {listener: '127.0.0.1:0', commit.interval.ms: 5}\n",
+        "sql: [sql/all.sql]\ntopics: {numbers: {partitions: 2}}\nengine: {commit.interval.ms: 5}\n",
     )
     .unwrap();
     file
@@ -26,7 +26,7 @@ fn pipeline(folder: &Path) -> PathBuf {
 
 fn drain(file: &Path, data: &Path, kill: Option<&str>) -> Output {
     let mut command = bd();
-    command.arg("run").arg(file).arg("--drain").arg("--data").arg(data);
+    command.arg("run").arg(file).args(["--drain", "--free-ports", "--data"]).arg(data);
     if let Some(kill) = kill {
         command.env("BD_TEST_KILL", kill);
     }
