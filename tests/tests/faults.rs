@@ -176,6 +176,18 @@ fn a_new_column_arrives(demo: &mut Demo) {
     demo.database("UPDATE users SET age = 51 WHERE user_id = 9010").unwrap();
     cleo.as_object_mut().unwrap().remove("city");
     cleo["age"] = json!(51);
+    user_becomes(demo, step, 9010, Some(cleo.clone()));
+
+    let step = "a column added that is NOT NULL";
+    demo.database("ALTER TABLE tv.users ADD COLUMN plan VARCHAR(10) NOT NULL DEFAULT 'basic'").unwrap();
+    demo.database("UPDATE users SET age = 52 WHERE user_id = 9010").unwrap();
+    cleo["age"] = json!(52);
+    cleo["plan"] = json!("basic");
+    user_becomes(demo, step, 9010, Some(cleo.clone()));
+    demo.database("ALTER TABLE tv.users DROP COLUMN plan").unwrap();
+    cleo.as_object_mut().unwrap().remove("plan");
+    cleo["age"] = json!(53);
+    demo.database("UPDATE users SET age = 53 WHERE user_id = 9010").unwrap();
     user_becomes(demo, step, 9010, Some(cleo));
     nothing_fails(demo, step);
 }

@@ -83,7 +83,8 @@ impl Work {
     /// It names a column that is not there.
     pub(super) fn apply(&mut self, change: Change, mariadb: bool) -> Result<(), String> {
         match change {
-            Change::Add { spec, if_not_exists } => {
+            Change::Add { mut spec, if_not_exists } => {
+                spec.column.added = true;
                 if if_not_exists && self.columns.iter().any(|(_, c)| same(&c.name, &spec.column.name)) {
                     return Ok(());
                 }
@@ -94,9 +95,10 @@ impl Work {
                 None if if_exists => {}
                 None => return Err(format!("there is no column {name}")),
             },
-            Change::Modify { old, spec, if_exists } => match self.old(&old) {
+            Change::Modify { old, mut spec, if_exists } => match self.old(&old) {
                 Some(at) => {
-                    let (old, _) = self.columns.remove(at);
+                    let (old, before) = self.columns.remove(at);
+                    spec.column.added = before.added;
                     self.place(old, spec, at, mariadb)?;
                 }
                 None if if_exists => {}

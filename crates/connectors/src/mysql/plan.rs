@@ -110,7 +110,11 @@ pub(super) fn columns(
             }
         };
         let name = column.name.clone();
-        plans.push(ColumnPlan { name, kind, required: !column.nullable, included, data_type, semantic });
+        // A column that was added is optional in the schema even if it is NOT NULL: defaults of the database are not carried, and
+        // without one a registry refuses, rightly, a field that earlier rows do not have.
+        let key = definition.primary_key.iter().any(|k| k.eq_ignore_ascii_case(&column.name));
+        let required = !column.nullable && (key || !column.added);
+        plans.push(ColumnPlan { name, kind, required, included, data_type, semantic });
     }
     if refused.is_empty() {
         return Ok(plans);

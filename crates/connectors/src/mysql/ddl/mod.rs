@@ -32,6 +32,9 @@ pub(super) struct Column {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) charset: Option<String>,
     pub(super) nullable: bool,
+    /// ALTER TABLE has added it: earlier rows were without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) added: bool,
     /// Computed when read; not stored.
     #[serde(default, rename = "virtual", skip_serializing_if = "std::ops::Not::not")]
     pub(super) virtual_generated: bool,
@@ -51,6 +54,7 @@ impl Column {
             unsigned: false,
             charset: None,
             nullable: true,
+            added: false,
             virtual_generated: false,
             compressed: false,
         }
