@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::message::{Answer, Call};
@@ -92,29 +93,59 @@ pub(super) fn check_id(id: &str) -> EsResult<()> {
 }
 
 /// What a write says of itself.
-pub(super) fn written(engine: &Engine, id: &str, applied: Applied, refresh: Refresh) -> Value {
-    let result = match applied.outcome {
-        Outcome::Created => "created",
-        Outcome::Updated => "updated",
-        Outcome::Deleted => "deleted",
-        Outcome::NotFound => "not_found",
-    };
-    let mut shown = json!({
-        "_index": engine.name,
-        "_id": id,
-        "_version": applied.version,
-        "result": result,
+#[derive(Serialize)]
+pub(super) struct Written<'a> {
+    #[serde(rename = "_index")]
+    index: &'a str,
+    #[serde(rename = "_id")]
+    id: &'a str,
+    #[serde(rename = "_version")]
+    version: u64,
+    pub(super) result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced_refresh: Option<bool>,
+    #[serde(rename = "_shards")]
+    shards: Shards,
+    #[serde(rename = "_seq_no")]
+    seq: u64,
+    #[serde(rename = "_primary_term")]
+    primary_term: u64,
+    /// Only among the items of a bulk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Shards {
+    total: u32,
+    successful: u32,
+    failed: u32,
+}
+
+/// What a write says of itself.
+pub(super) fn written<'a>(
+    engine: &'a Engine,
+    id: &'a str,
+    applied: Applied,
+    refresh: Refresh,
+) -> Written<'a> {
+    Written {
+        index: &engine.name,
+        id,
+        version: applied.version,
+        result: match applied.outcome {
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Deleted => "deleted",
+            Outcome::NotFound => "not_found",
+        },
+        forced_refresh: (refresh == Refresh::Now).then_some(true),
         // The replica that Elasticsearch counts by default, and that is nowhere there is one node.
-        "_shards": {"total": 2, "successful": 1, "failed": 0},
-        "_seq_no": applied.seq,
-        "_primary_term": 1,
-    });
-    if refresh == Refresh::Now
-        && let Some(members) = shown.as_object_mut()
-    {
-        members.shift_insert(4, "forced_refresh".into(), json!(true));
+        shards: Shards { total: 2, successful: 1, failed: 0 },
+        seq: applied.seq,
+        primary_term: 1,
+        status: None,
     }
-    shown
 }
 
 /// The HTTP status of what came of a change.
