@@ -1,7 +1,7 @@
 # Sourced by run.sh: the whole path from the sources to the dashboard, and the search role.
 # shellcheck shell=bash disable=SC2154
 
-demo_data='' search_port=''
+demo_data="" search_port=""
 
 # Ten free ports, all at once, so that none is given twice; they stay a demo's own over its restarts.
 choose_ports() {
@@ -85,6 +85,9 @@ bench_replay() {
   say "a recorded case through the whole path: $replay_actions actions"
   make_case "$case" "$replay_actions"
   choose_ports
+  demo_data=$work/replay
+  mkdir -p "$demo_data"
+  run "$world" servers start --data "$demo_data" "${server_ports[@]}" >&2
   start_demo "$work/replay" --replay "$case"
   if ! run "$bench" replay --data "$demo_data" --case "$case" --timeout "$limit" --results "$results"; then
     demo_log
@@ -108,12 +111,12 @@ stop_elasticsearch() {
   search_port=''
 }
 
-# Search: both servers run side by side, the client takes turns.
+# Search (bd with its log, which idles): both servers run side by side, the client takes turns.
 bench_search() {
   local servers=() lacks
   say "search: $documents documents"
   lacks=$(elasticsearch_lacks)
-  start_bd "$work/bd.out" "$bd" up --roles search --data "$work/search" || exit 1
+  start_bd "$work/bd.out" "$bd" up --roles cluster,search --data "$work/search" || exit 1
   servers=(--server "bd=$(bd_at "$work/bd.out" search)=$bd_pid")
   if [ -n "$lacks" ]; then
     note "Elasticsearch is left out: $lacks"
