@@ -339,10 +339,9 @@ impl Bd {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("cluster"), Some(address)) => cluster = Some(address.to_string()),
-                (Some("engine"), Some(address)) => {
-                    engine = Some(address.to_string());
-                    break;
-                }
+                (Some("engine"), Some(address)) => engine = Some(address.to_string()),
+                // The last line: a reader that leaves before it would end the process.
+                (Some("metrics"), _) => break,
                 _ => {}
             }
         }
