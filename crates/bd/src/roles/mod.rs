@@ -1,7 +1,7 @@
 //! The assembly of roles: what runs in this process, in which order it starts and stops.
 //!
 //! ```text
-//!  start: sockets ─▶ data lock ─▶ broker ─▶ Kafka protocol ─▶ topics ─▶ registry ─▶ search ─▶ engine ─▶ SQL files
+//!  start: sockets ─▶ data lock ─▶ broker ─▶ Kafka protocol ─▶ search ─▶ topics ─▶ registry ─▶ engine ─▶ SQL files
 //!         ─▶ connect ─▶ connectors ─▶ console
 //!  stop:  console ─▶ connectors ─▶ queries (after a last barrier) ─▶ search ─▶ Kafka protocol ─▶ broker ─▶ data lock
 //! ```
