@@ -12,7 +12,7 @@ use std::time::Duration;
 use bd_log::RealFs;
 use bd_log::testing::FaultFs;
 use bd_search::SearchConfig;
-use common::{Server, config, copy, until};
+use common::{Server, config, copy, send, until};
 use serde_json::{Value, json};
 
 /// All documents: id -> (value of n, version).
@@ -37,15 +37,73 @@ fn documents(server: &Server, index: &str) -> BTreeMap<String, (i64, u64)> {
     }
 }
 
+/// The folder that [`serves_until_it_is_killed`] serves, where it writes its URL to `url`.
+const SERVED: &str = "BD_SEARCH_SERVED";
+
+/// A process of its own, that a test can stop and kill.
 #[test]
-fn a_copy_taken_at_any_moment_has_all_that_was_acknowledged_before_it() {
+#[ignore = "the other process of the test below"]
+fn serves_until_it_is_killed() {
+    let dir = PathBuf::from(std::env::var_os(SERVED).unwrap());
+    let server = Server::start(often(&dir.join("data")));
+    std::fs::write(dir.join("url.new"), &server.url).unwrap();
+    std::fs::rename(dir.join("url.new"), dir.join("url")).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Flushes come often, so that kills fall into all their phases.
+fn often(dir: &Path) -> SearchConfig {
+    SearchConfig { flush_bytes: 20_000, ..config(dir) }
+}
+
+/// A process, killed when dropped.
+struct Process(std::process::Child);
+
+impl Process {
+    fn signal(&self, name: &str) {
+        let sent =
+            std::process::Command::new("kill").arg(name).arg(self.0.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Stops it and waits until all of its threads stand.
+    fn freeze(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.0.id());
+        until("all threads stand", || {
+            std::fs::read_dir(&tasks).unwrap().flatten().all(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+            })
+        });
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_at_any_moment_has_all_that_was_acknowledged_before_it() {
     let dir = tempfile::tempdir().unwrap();
-    // Flushes come often, so that copies fall into all their phases.
-    let often = |dir: &Path| SearchConfig { flush_bytes: 20_000, ..config(dir) };
-    let server = Arc::new(Server::start(often(dir.path())));
+    let process = Process(
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "serves_until_it_is_killed"])
+            .env(SERVED, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    until("it serves", || dir.path().join("url").exists());
+    let url = std::fs::read_to_string(dir.path().join("url")).unwrap();
     let (acknowledged, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let writer = {
-        let (server, acknowledged, done) = (server.clone(), acknowledged.clone(), done.clone());
+        let (acknowledged, done) = (acknowledged.clone(), done.clone());
         std::thread::spawn(move || {
             let mut round = 0usize;
             while !done.load(Ordering::SeqCst) {
@@ -59,39 +117,27 @@ fn a_copy_taken_at_any_moment_has_all_that_was_acknowledged_before_it() {
                 if round > 0 {
                     lines.push_str(&format!("{{\"delete\":{{\"_id\":\"{}-0\"}}}}\n", round - 1));
                 }
-                let answer = server.ok("POST", "/t/_bulk", &lines);
-                assert_eq!(answer["errors"], false, "{answer}");
+                let (status, answer) = send(&url, "POST", "/t/_bulk", &lines);
+                assert!(status == 200 && answer["errors"] == false, "{status} {answer}");
                 round += 1;
                 acknowledged.store(round, Ordering::SeqCst);
             }
         })
     };
     let mut copies = Vec::new();
-    for i in 0..8 {
+    for i in 0..12 {
         until("more rounds", || acknowledged.load(Ordering::SeqCst) > 3 * i + 3);
+        // What stands on disk while no thread moves is what a kill would leave.
+        process.freeze();
         let before = acknowledged.load(Ordering::SeqCst);
         let target = tempfile::tempdir().unwrap();
-        // The files are copied one by one while the index goes on, which is worse than a kill. As a kill leaves the
-        // translog no older than the index, the index is copied first.
-        copy_index_first(dir.path(), target.path());
+        copy(&dir.path().join("data"), target.path());
+        process.signal("-CONT");
         copies.push((before, target));
     }
     done.store(true, Ordering::SeqCst);
     writer.join().unwrap();
-    let mut opened = 0;
     for (rounds, dir) in copies {
-        // A flush while it is copied makes a copy that no kill could leave, an index older than its translog: such is
-        // refused, not misread.
-        let search = match bd_search::Search::open(often(dir.path())) {
-            Ok(search) => search,
-            Err(error) => {
-                assert!(error.to_string().contains("is missing before change"), "{error}");
-                continue;
-            }
-        };
-        search.close();
-        drop(search);
-        opened += 1;
         let server = Server::start(often(dir.path()));
         let found = documents(&server, "t");
         for round in 0..rounds {
@@ -106,28 +152,6 @@ fn a_copy_taken_at_any_moment_has_all_that_was_acknowledged_before_it() {
         assert!(n + 1 >= rounds as i64, "{n} {rounds}");
         assert_eq!(version, n as u64 + 1);
         server.close();
-    }
-    assert!(opened >= 4, "only {opened} copies were whole");
-}
-
-fn copy_index_first(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from.join("indices")).unwrap().flatten() {
-        let target = to.join("indices").join(entry.file_name());
-        std::fs::create_dir_all(target.join("data")).unwrap();
-        // meta.json first: what it names stays until the next flush replaces it.
-        let data = entry.path().join("data");
-        let _ = std::fs::copy(data.join("meta.json"), target.join("data/meta.json"));
-        let kept: Vec<PathBuf> = std::fs::read_dir(&data).unwrap().flatten().map(|e| e.path()).collect();
-        for path in kept.iter().filter(|path| !path.ends_with("meta.json")) {
-            let _ = std::fs::copy(path, target.join("data").join(path.file_name().unwrap()));
-        }
-        let mut logs: Vec<PathBuf> =
-            std::fs::read_dir(entry.path()).unwrap().flatten().map(|e| e.path()).collect();
-        logs.retain(|path| path.is_file());
-        logs.sort();
-        for path in logs {
-            let _ = std::fs::copy(&path, target.join(path.file_name().unwrap()));
-        }
     }
 }
 
