@@ -6,6 +6,7 @@ use crate::error::BrokerError;
 use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnWriter};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
+use crate::security::Authorizer;
 use crate::store::meta::{ClusterFile, MetaStore};
 use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
 use crate::txn::{ProducerIdentity, TxnCoordinator};
@@ -26,6 +27,7 @@ pub struct Broker {
     groups: Arc<GroupCoordinator>,
     txns: Arc<TxnCoordinator>,
     counters: Arc<Counters>,
+    authorizer: Authorizer,
     alarm: Arc<Alarm>,
     closed: AtomicBool,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
@@ -84,6 +86,7 @@ impl Broker {
             groups,
             txns,
             counters,
+            authorizer: Authorizer::default(),
             alarm,
             closed: AtomicBool::new(false),
             housekeeper: Mutex::new(None),
@@ -132,6 +135,11 @@ impl Broker {
     /// The transactions.
     pub fn txns(&self) -> &Arc<TxnCoordinator> {
         &self.txns
+    }
+
+    /// Who may do what.
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
     }
 
     /// What was counted since the start.

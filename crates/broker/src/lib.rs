@@ -48,6 +48,7 @@ mod metrics;
 mod partition;
 mod produce;
 mod producer_ids;
+pub mod security;
 pub mod server;
 mod store;
 mod topic_config;

@@ -11,6 +11,7 @@
 
 use crate::api::{self, Client, Frame, Pending, Started};
 use crate::broker::Broker;
+use crate::security::Principal;
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
 use std::io;
@@ -91,7 +92,7 @@ async fn connection(
     let (read, write) = socket.into_split();
     let (answers, queue) = mpsc::channel(MAX_UNDER_WAY);
     let mut writer = tokio::spawn(write_answers(write, queue));
-    let client = Client { host: format!("/{}", peer.ip()) };
+    let client = Client { host: format!("/{}", peer.ip()), principal: Arc::new(Principal::anonymous()) };
     let result = tokio::select! {
         result = read_requests(broker, read, &client, answers) => result,
         // The writer ends first only when the socket is broken or a request could not be answered.

@@ -9,6 +9,7 @@ mod topics;
 mod txn;
 
 use crate::broker::Broker;
+use crate::security::{Operation, Principal, ResourceType};
 use crate::wire::layout::{self, LayoutError};
 use crate::wire::produce::Malformed;
 use crate::wire::versions::is_spoken;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 pub(crate) struct Client {
     /// Its address, as Kafka shows it: `/127.0.0.1`.
     pub host: String,
+    /// Who it acts for.
+    pub principal: Arc<Principal>,
 }
 
 /// A request cannot be answered; the connection is closed.
@@ -72,6 +75,19 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whether the caller may do this: every handler asks, and answers the code of the resource's type if not
+    /// (TOPIC_AUTHORIZATION_FAILED, GROUP_AUTHORIZATION_FAILED, ...), as Kafka's `KafkaApis` does.
+    pub(crate) fn allows(
+        &self,
+        broker: &Broker,
+        operation: Operation,
+        resource: ResourceType,
+        name: &str,
+    ) -> bool {
+        let host = self.client.host.trim_start_matches('/');
+        broker.authorizer().allows(&self.client.principal, host, operation, resource, name)
+    }
+
     /// The answer's frame.
     pub(crate) fn answer<T: Encodable>(&self, response: &T) -> Result<Frame, RequestError> {
         let mut frame = self.begin();
