@@ -60,7 +60,8 @@
 //!
 //! # Reading
 //! The index gives a position at or before the offset, one pread fetches from there, and the bytes are cut at batch
-//! boundaries: no copy, no decoding, no lock held while reading. What is found is compared with what the index promised.
+//! boundaries: no copy, no decoding, no lock held while reading. [`Log::read_region`] only finds the batches, by the index
+//! and some headers, for a server that has the file sent (sendfile). What is found is compared with what the index promised.
 //! CRCs are checked at append and at recovery; batches that neither happened to since the log was opened are checked when
 //! they are read, so damage to a log at rest is [`LogError::Corrupt`], too, and never served.
 //!
@@ -107,4 +108,4 @@ pub use config::{
 pub use error::LogError;
 pub use flusher::{Done, Flusher, FlusherConfig};
 pub use fs::{Fs, FsFile, OpenMode, RealFs};
-pub use log::Log;
+pub use log::{Log, Region};

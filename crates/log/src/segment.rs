@@ -1,11 +1,12 @@
 //! One segment: the log file and its indexes.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::batch::BatchHeader;
 use crate::index::{self, Aborted, Cover, Entry, IndexFile, MemoryIndex, Position, Time};
@@ -34,7 +35,12 @@ pub(crate) struct Segment {
     indexes: RwLock<Indexes>,
     /// Batches before this position were neither appended nor scanned since the log was opened: a read checks their CRC.
     unchecked: u64,
+    /// Ranges before it that were checked since.
+    checked: Mutex<Vec<Range<u64>>>,
 }
+
+/// Ranges remembered as checked; readers go from front to back, so that their ranges grow together.
+const CHECKED_RANGES: usize = 64;
 
 impl Segment {
     /// A new, empty segment. Its name is durable after an fsync of the folder.
@@ -143,6 +149,7 @@ impl Segment {
             unchecked: size.load(Ordering::Relaxed),
             size,
             indexes,
+            checked: Mutex::default(),
         }
     }
 
@@ -156,9 +163,26 @@ impl Segment {
         &self.file
     }
 
-    /// Position before which batches were not checked since the log was opened.
-    pub(crate) fn unchecked(&self) -> u64 {
-        self.unchecked
+    /// Whether the CRCs of all batches between two positions were checked since the log was opened.
+    pub(crate) fn is_checked(&self, from: u64, to: u64) -> bool {
+        let to = to.min(self.unchecked);
+        from >= to || self.checked.lock().iter().any(|range| range.start <= from && to <= range.end)
+    }
+
+    /// Remembers that they were.
+    pub(crate) fn note_checked(&self, from: u64, to: u64) {
+        let mut new = from..to;
+        let mut checked = self.checked.lock();
+        checked.retain(|range| {
+            let apart = range.end < new.start || new.end < range.start;
+            if !apart {
+                new = new.start.min(range.start)..new.end.max(range.end);
+            }
+            apart
+        });
+        if checked.len() < CHECKED_RANGES {
+            checked.push(new);
+        }
     }
 
     /// Readable bytes.
@@ -200,6 +224,14 @@ impl Segment {
         Ok(found.map_or((0, self.base_offset), |p| {
             (u64::from(p.position), self.base_offset + i64::from(p.offset))
         }))
+    }
+
+    /// Position and offset of the last indexed batch that starts at or before `position` and before `offset`.
+    pub(crate) fn position_within(&self, offset: i64, position: u64) -> Result<Option<(u64, i64)>, LogError> {
+        let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
+        let within = |p: &Position| p.offset < relative && u64::from(p.position) <= position;
+        let found = self.last_where(INDEX, |index| &index.positions, within)?;
+        Ok(found.map(|p| (u64::from(p.position), self.base_offset + i64::from(p.offset))))
     }
 
     /// An offset before which no record has a timestamp of `timestamp` or later.

@@ -4,9 +4,12 @@ mod append;
 mod lookup;
 mod open;
 mod read;
+mod region;
 mod retention;
 mod scan;
 mod sync;
+
+pub use region::Region;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -29,6 +29,21 @@ impl Log {
         isolation: Isolation,
         min_one: bool,
     ) -> Result<ReadResult, LogError> {
+        let (mut result, bound) = self.read_marks(offset, isolation)?;
+        let Some(slice) = self.slice(offset, max_bytes, bound, min_one)? else { return Ok(result) };
+        if isolation == Isolation::LastStable && !slice.bytes.is_empty() {
+            result.aborted = self.aborted(slice.first, slice.next)?;
+        }
+        (result.bytes, result.next_offset) = (slice.bytes, slice.next);
+        Ok(result)
+    }
+
+    /// The marks of a read of `offset` that gives nothing yet, and the offset at which it must end.
+    pub(super) fn read_marks(
+        &self,
+        offset: i64,
+        isolation: Isolation,
+    ) -> Result<(ReadResult, i64), LogError> {
         // The stable offset first: it never lies behind a high watermark loaded later.
         let last_stable_offset = self.last_stable_offset();
         let high_watermark = self.high_watermark();
@@ -41,7 +56,7 @@ impl Log {
             Isolation::HighWatermark => high_watermark,
             Isolation::LastStable => last_stable_offset,
         };
-        let mut result = ReadResult {
+        let marks = ReadResult {
             bytes: Bytes::new(),
             next_offset: offset,
             aborted: Vec::new(),
@@ -49,12 +64,7 @@ impl Log {
             high_watermark,
             last_stable_offset,
         };
-        let Some(slice) = self.slice(offset, max_bytes, bound, min_one)? else { return Ok(result) };
-        if isolation == Isolation::LastStable && !slice.bytes.is_empty() {
-            result.aborted = self.aborted(slice.first, slice.next)?;
-        }
-        (result.bytes, result.next_offset) = (slice.bytes, slice.next);
-        Ok(result)
+        Ok((marks, bound))
     }
 
     fn slice(
@@ -219,20 +229,12 @@ impl Walk<'_> {
     /// Checks the CRCs of what this process has neither written nor checked: a bit may have flipped since. Gives the batches
     /// before a damaged one; `at` is where the slice starts in the bytes read.
     fn checked(&self, mut slice: Slice, at: usize) -> Result<Slice, LogError> {
-        let unchecked = self.segment.unchecked().saturating_sub(self.position + at as u64);
-        for batch in Batches::new(&slice.bytes) {
-            let (range, header) = batch.map_err(|e| self.corrupt(at, slice.first, e.to_string()))?;
-            if range.start as u64 >= unchecked {
-                break;
-            }
-            if let Err(error) = batch::verify_crc(slice.bytes.get(range.clone()).unwrap_or_default()) {
-                if range.start == 0 {
-                    return Err(self.corrupt(at, header.base_offset, error.to_string()));
-                }
-                slice.next = header.base_offset;
-                slice.bytes.truncate(range.start);
-                break;
-            }
+        let from = self.position + at as u64;
+        if !self.segment.is_checked(from, from + slice.bytes.len() as u64)
+            && let Some((len, next)) = check_batches(self.segment, from, slice.first, &slice.bytes)?
+        {
+            slice.bytes.truncate(len);
+            slice.next = next;
         }
         Ok(slice)
     }
@@ -240,4 +242,37 @@ impl Walk<'_> {
     fn corrupt(&self, at: usize, offset: i64, reason: String) -> LogError {
         LogError::Corrupt { file: self.segment.path(), position: self.position + at as u64, offset, reason }
     }
+}
+
+/// Checks the CRCs of batches read from `position`, the first of which is that of `offset`. `Some`: bytes and end offset
+/// of those before a damaged one.
+///
+/// # Errors
+/// [`LogError::Corrupt`] if the first one is damaged.
+pub(super) fn check_batches(
+    segment: &Segment,
+    position: u64,
+    offset: i64,
+    bytes: &[u8],
+) -> Result<Option<(usize, i64)>, LogError> {
+    let (mut end, mut next) = (0, offset);
+    for batch in Batches::new(bytes) {
+        let checked = batch.and_then(|(range, header)| {
+            batch::verify_crc(bytes.get(range.clone()).unwrap_or_default())?;
+            Ok((range.end, header.next_offset()))
+        });
+        match checked {
+            Ok(good) => (end, next) = good,
+            Err(error) if end == 0 => {
+                let (file, reason) = (segment.path(), error.to_string());
+                return Err(LogError::Corrupt { file, position, offset, reason });
+            }
+            Err(_) => {
+                segment.note_checked(position, position + end as u64);
+                return Ok(Some((end, next)));
+            }
+        }
+    }
+    segment.note_checked(position, position + end as u64);
+    Ok(None)
 }

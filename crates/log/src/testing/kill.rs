@@ -107,6 +107,10 @@ impl FsFile for KillFile {
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }
+
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.inner.fd()
+    }
 }
 
 impl Fs for KillFs {
