@@ -1,7 +1,7 @@
 //! What can go wrong outside a request, and how failures of the log become Kafka's error codes.
 
-use bd_log::LogError;
 use bd_log::batch::BatchError;
+use bd_log::{LogError, RecordFault};
 use kafka_protocol::ResponseError as E;
 use std::path::PathBuf;
 
@@ -57,6 +57,8 @@ pub fn code_of(error: &LogError) -> E {
         LogError::InvalidBatch(BatchError::Magic(_)) => E::UnsupportedForMessageFormat,
         LogError::InvalidBatch(BatchError::Field { .. }) => E::InvalidRecord,
         LogError::InvalidBatch(_) => E::CorruptMessage,
+        LogError::InvalidRecords { fault: RecordFault::Timestamp, .. } => E::InvalidTimestamp,
+        LogError::InvalidRecords { fault: RecordFault::Record, .. } => E::InvalidRecord,
         LogError::TooLarge { .. } => E::MessageTooLarge,
         LogError::OutOfOrderSequence { .. } => E::OutOfOrderSequenceNumber,
         LogError::InvalidProducerEpoch { .. } => E::InvalidProducerEpoch,

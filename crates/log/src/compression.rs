@@ -15,6 +15,7 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 
+use crate::Compression;
 use crate::batch::{BatchError, BatchHeader, HEADER_BYTES};
 
 /// How the records of a batch are compressed.
@@ -116,6 +117,24 @@ pub fn compress(codec: Codec, plain: &[u8]) -> io::Result<Vec<u8>> {
             encoder.finish().map_err(io::Error::other)
         }
         Codec::Zstd => zstd::stream::encode_all(plain, 3),
+    }
+}
+
+/// Compresses a records section as a setting says, appending to `out`; [`Compression::Producer`] does not compress.
+pub(crate) fn compress_at(setting: Compression, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    match setting {
+        Compression::Gzip(level) => {
+            let level = u32::try_from(level)
+                .map_or_else(|_| flate2::Compression::default(), flate2::Compression::new);
+            let mut encoder = flate2::write::GzEncoder::new(out, level);
+            encoder.write_all(plain)?;
+            encoder.finish().map(|_| ())
+        }
+        Compression::Zstd(level) => zstd::stream::copy_encode(plain, out, level),
+        Compression::Producer | Compression::Uncompressed | Compression::Snappy | Compression::Lz4(_) => {
+            out.extend_from_slice(&compress(setting.codec().unwrap_or_default(), plain)?);
+            Ok(())
+        }
     }
 }
 

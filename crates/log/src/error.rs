@@ -6,6 +6,24 @@ use std::sync::Arc;
 
 use crate::batch::BatchError;
 
+/// What is wrong with single records of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFault {
+    /// A timestamp out of the bounds that the settings give (Kafka's INVALID_TIMESTAMP).
+    Timestamp,
+    /// Not what the log takes, such as a record without key in a compacted log (Kafka's INVALID_RECORD).
+    Record,
+}
+
+/// One record that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// Position of the record in its batch, from 0.
+    pub batch_index: i32,
+    /// Why, in words.
+    pub message: String,
+}
+
 /// Why a log operation failed. Cloneable, because one failed fsync answers many waiting producers.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +90,23 @@ pub enum LogError {
         size: usize,
         /// Bytes allowed.
         max: usize,
+    },
+    /// Single records are not as the settings want them; none of the append was written.
+    #[error("{}", match fault {
+        RecordFault::Timestamp => "One or more records have been rejected due to invalid timestamp".to_owned(),
+        RecordFault::Record => format!(
+            "One or more records have been rejected due to {total} record errors in total, and only showing the \
+             first three errors at most: {}",
+            problems.iter().take(3).map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "),
+        ),
+    })]
+    InvalidRecords {
+        /// What kind of fault.
+        fault: RecordFault,
+        /// How many records have it.
+        total: usize,
+        /// The first of them.
+        problems: Arc<[RecordProblem]>,
     },
     /// A gap in the sequence of an idempotent producer, or a repeat older than the five remembered batches.
     #[error("producer {producer_id} epoch {epoch}: sequence {got} does not follow, expected {expected}")]

@@ -102,10 +102,10 @@ mod snapshot;
 pub mod testing;
 
 pub use config::{
-    AbortedTxn, Appended, CorruptionPolicy, Deleted, Isolation, LogConfig, OpenTxn, ProducerState,
-    ReadResult, Recovery, TimestampType,
+    AbortedTxn, Appended, CleanupPolicy, Compression, CorruptionPolicy, Deleted, FlushMode, Isolation,
+    LogConfig, OpenTxn, ProducerState, ReadResult, Recovery, TimestampType,
 };
-pub use error::LogError;
+pub use error::{LogError, RecordFault, RecordProblem};
 pub use flusher::{Done, Flusher, FlusherConfig};
 pub use fs::{Fs, FsFile, OpenMode, RealFs};
 pub use log::{Log, Region};

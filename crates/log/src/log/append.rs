@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
+use super::validate::Rules;
 use super::{Log, Writer, now_ms};
 use crate::batch::{self, BatchError, BatchHeader, Batches, ControlMarker};
 use crate::index::Aborted;
@@ -13,7 +14,7 @@ use crate::segment::Segment;
 use crate::{Appended, LogConfig, LogError, TimestampType, files, snapshot};
 
 /// A batch of one append: where it starts in the bytes given, and its header.
-type Part = (usize, BatchHeader);
+pub(super) type Part = (usize, BatchHeader);
 
 impl Log {
     /// Appends one or more whole v2 batches as their producer sent them, in one write. Base offset and `leader_epoch` are
@@ -23,13 +24,17 @@ impl Log {
     /// ([`Appended::duplicate`]).
     ///
     /// # Errors
-    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::TooLarge`]; for producers
+    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::InvalidRecords`],
+    /// [`LogError::TooLarge`]; for producers
     /// [`LogError::OutOfOrderSequence`], [`LogError::InvalidProducerEpoch`], [`LogError::UnknownProducer`],
     /// [`LogError::InvalidTxnState`]; [`LogError::StorageFull`] (retry later), [`LogError::Io`],
     /// [`LogError::Poisoned`], [`LogError::Closed`].
-    pub fn append(&self, mut batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
+    pub fn append(&self, batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
         let config = self.config.read().clone();
-        let mut parts = check_batches(&batches, &config)?;
+        let parts = check_batches(&batches, &config)?;
+        let now = now_ms();
+        let (mut batches, mut parts) =
+            Rules { config: &config, name: self.name(), now }.apply(batches, parts)?;
         let mut writer = self.writer.lock();
         self.writable(&writer)?;
         if let Some(repeat) = self.check_producers(&writer, &parts)? {
@@ -42,7 +47,6 @@ impl Log {
                 duplicate: true,
             });
         }
-        let now = now_ms();
         let log_append_time = (config.message_timestamp_type == TimestampType::LogAppendTime).then_some(now);
         let mut offset = self.end_offset();
         for (at, header) in &mut parts {

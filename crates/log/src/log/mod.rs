@@ -8,6 +8,7 @@ mod region;
 mod retention;
 mod scan;
 mod sync;
+mod validate;
 
 pub use region::Region;
 
@@ -92,6 +93,11 @@ impl Log {
     /// The partition's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Topic and partition, as the folder is called.
+    fn name(&self) -> &str {
+        self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
     /// First offset that can be read.
