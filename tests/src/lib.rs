@@ -43,13 +43,14 @@ pub fn open_cluster_over_socket(dir: &Path) -> Result<Arc<dyn Cluster>> {
     let runtime = Box::leak(Box::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?));
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let port = listener.local_addr()?.port();
-    let mut config = bd_broker::BrokerConfig::new(dir);
-    config.advertised = bd_broker::Endpoint { host: "127.0.0.1".into(), port };
+    let config = bd_broker::BrokerConfig::new(dir);
+    let advertised = bd_broker::Endpoint { host: "127.0.0.1".into(), port };
+    let listening = bd_broker::server::ListenerConfig::plaintext(advertised);
     let broker = {
         let _in_runtime = runtime.enter();
         bd_broker::Broker::open(config)?
     };
-    runtime.spawn(bd_broker::server::serve(broker, listener, std::future::pending()));
+    runtime.spawn(bd_broker::server::serve(broker, listener, listening, std::future::pending()));
     Ok(Arc::new(KafkaCluster::connect(KafkaConfig::new(format!("127.0.0.1:{port}")))?))
 }
 

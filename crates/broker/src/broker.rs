@@ -7,6 +7,7 @@ use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnW
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
 use crate::security::Authorizer;
+use crate::server::Network;
 use crate::store::meta::{ClusterFile, MetaStore};
 use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
 use crate::txn::{ProducerIdentity, TxnCoordinator};
@@ -28,6 +29,7 @@ pub struct Broker {
     txns: Arc<TxnCoordinator>,
     counters: Arc<Counters>,
     authorizer: Authorizer,
+    network: Arc<Network>,
     alarm: Arc<Alarm>,
     closed: AtomicBool,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
@@ -79,6 +81,11 @@ impl Broker {
             what: "cannot complete the transactions that the last run left".into(),
             code,
         })?;
+        let network = Arc::new(Network::new(
+            config.max_connections,
+            config.max_connections_per_ip,
+            config.queued_max_request_bytes,
+        ));
         let broker = Arc::new(Broker {
             config,
             cluster_id,
@@ -87,6 +94,7 @@ impl Broker {
             txns,
             counters,
             authorizer: Authorizer::default(),
+            network,
             alarm,
             closed: AtomicBool::new(false),
             housekeeper: Mutex::new(None),
@@ -140,6 +148,11 @@ impl Broker {
     /// Who may do what.
     pub fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// What its listeners share.
+    pub(crate) fn network(&self) -> &Arc<Network> {
+        &self.network
     }
 
     /// What was counted since the start.

@@ -24,8 +24,6 @@ pub struct BrokerConfig {
     pub data_dir: PathBuf,
     /// The cluster's id for a new `data_dir`; a random one where `None`. An existing directory keeps its own.
     pub cluster_id: Option<String>,
-    /// `advertised.listeners`: what Metadata and FindCoordinator tell clients.
-    pub advertised: Endpoint,
     /// `auto.create.topics.enable`: asking for a topic's metadata creates it.
     pub auto_create_topics: bool,
     /// `num.partitions` of topics created without a number.
@@ -55,8 +53,13 @@ pub struct BrokerConfig {
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: the most record bytes in one answer (unless one batch alone is larger).
     pub fetch_max_bytes: usize,
-    /// `max.connections`.
+    /// `queued.max.request.bytes`: the most bytes of requests above 16 KiB that are held at once; who comes with more is not
+    /// read from until there is room. 128 MiB by default (Kafka: no bound).
+    pub queued_max_request_bytes: usize,
+    /// `max.connections`; 20 000 by default (Kafka: no bound). More wait to be accepted.
     pub max_connections: usize,
+    /// `max.connections.per.ip`. More are closed at once.
+    pub max_connections_per_ip: usize,
     /// `connections.max.idle.ms`.
     pub connection_max_idle: Duration,
     /// The file system.
@@ -64,13 +67,12 @@ pub struct BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The defaults, for `data_dir`, advertised as `localhost:9092`.
+    /// The defaults, for `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             node_id: 1,
             data_dir: data_dir.into(),
             cluster_id: None,
-            advertised: Endpoint { host: "localhost".into(), port: 9092 },
             auto_create_topics: true,
             num_partitions: 1,
             log: LogConfig::default(),
@@ -85,7 +87,9 @@ impl BrokerConfig {
             maintenance_interval: Duration::from_secs(300),
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
-            max_connections: 10_000,
+            queued_max_request_bytes: 128 << 20,
+            max_connections: 20_000,
+            max_connections_per_ip: i32::MAX as usize,
             connection_max_idle: Duration::from_secs(600),
             fs: Arc::new(RealFs),
         }
@@ -97,7 +101,6 @@ impl fmt::Debug for BrokerConfig {
         f.debug_struct("BrokerConfig")
             .field("node_id", &self.node_id)
             .field("data_dir", &self.data_dir)
-            .field("advertised", &self.advertised)
             .finish_non_exhaustive()
     }
 }

@@ -49,6 +49,15 @@ pub struct CountersSnapshot {
     pub requests: Vec<(ApiKey, u64)>,
 }
 
+/// Counts a connection as open.
+pub(crate) struct OpenConnection<'a>(&'a Counters);
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.connections_closed.fetch_add(1, Relaxed);
+    }
+}
+
 impl Counters {
     pub(crate) fn appended(&self, bytes: u64, records: u64) {
         self.bytes_in.fetch_add(bytes, Relaxed);
@@ -63,12 +72,10 @@ impl Counters {
         self.bytes_out.fetch_add(bytes, Relaxed);
     }
 
-    pub(crate) fn connection_opened(&self) {
+    /// Counts a connection for as long as the result lives.
+    pub(crate) fn connection(&self) -> OpenConnection<'_> {
         self.connections_opened.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn connection_closed(&self) {
-        self.connections_closed.fetch_add(1, Relaxed);
+        OpenConnection(self)
     }
 
     pub(crate) fn requested(&self, api: ApiKey) {

@@ -1,6 +1,7 @@
 //! The conformance suite over librdkafka against bd's own broker, which is served on a free port of loopback.
 #![allow(clippy::unwrap_used, reason = "a test without its server has failed")]
 
+use bd_broker::server::ListenerConfig;
 use bd_broker::{Broker, BrokerConfig, Endpoint};
 use bd_cluster::Cluster;
 use bd_cluster::conformance::Setup;
@@ -24,13 +25,13 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut config = BrokerConfig::new(data.path());
-    config.advertised = Endpoint { host: "127.0.0.1".into(), port };
+    let config = BrokerConfig::new(data.path());
+    let listening = ListenerConfig::plaintext(Endpoint { host: "127.0.0.1".into(), port });
     let broker = {
         let _in_runtime = runtime.enter();
         Broker::open(config).unwrap()
     };
-    runtime.spawn(bd_broker::server::serve(broker, listener, pending()));
+    runtime.spawn(bd_broker::server::serve(broker, listener, listening, pending()));
     let cluster = KafkaCluster::connect(KafkaConfig::new(format!("127.0.0.1:{port}"))).unwrap();
     Server { cluster: Arc::new(cluster), _runtime: runtime, _data: data }
 });

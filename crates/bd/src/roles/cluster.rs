@@ -5,7 +5,8 @@ use super::lock::DataLock;
 use super::{blocking, reachable};
 use crate::config::{ClusterRole, Config, TopicSpec};
 use anyhow::{Context, Result, anyhow, bail};
-use bd_broker::{Broker, BrokerConfig, Endpoint, server};
+use bd_broker::server::{self, ListenerConfig};
+use bd_broker::{Broker, BrokerConfig, Endpoint};
 use bd_cluster::{Cluster, ClusterError, NewTopic};
 use bd_cluster_embedded::EmbeddedCluster;
 use bd_cluster_kafka::{KafkaCluster, KafkaConfig};
@@ -31,7 +32,6 @@ impl BrokerRole {
         let advertised =
             config.advertised.clone().map_or_else(|| listener.local_addr().map(reachable), Ok)?;
         let mut settings = BrokerConfig::new(config.data.join(FOLDER));
-        settings.advertised = Endpoint { host: advertised.host, port: advertised.port };
         settings.auto_create_topics = config.auto_create_topics;
         settings.num_partitions = config.num_partitions;
         if let Some(kill) = kill {
@@ -46,7 +46,8 @@ impl BrokerRole {
         };
         let (lock, broker) = blocking(open).await??;
         let (stop, stopped) = oneshot::channel();
-        let serve = server::serve(broker.clone(), listener, async {
+        let listening = ListenerConfig::plaintext(Endpoint { host: advertised.host, port: advertised.port });
+        let serve = server::serve(broker.clone(), listener, listening, async {
             let _ = stopped.await;
         });
         Ok(Self { broker, stop, server: tokio::spawn(serve), _lock: lock })

@@ -62,8 +62,8 @@ pub(super) async fn metadata(
     }
     let me = MetadataResponseBroker::default()
         .with_node_id(BrokerId(broker.config().node_id))
-        .with_host(text(&broker.config().advertised.host))
-        .with_port(i32::from(broker.config().advertised.port));
+        .with_host(text(&call.client.listener.advertised.host))
+        .with_port(i32::from(call.client.listener.advertised.port));
     Ok(MetadataResponse::default()
         .with_brokers(vec![me])
         .with_cluster_id(Some(text(broker.cluster_id())))
@@ -108,11 +108,11 @@ fn described(broker: &Broker, topic: &Topic) -> MetadataResponseTopic {
         .with_partitions(partitions.collect())
 }
 
-pub(super) fn describe_cluster(broker: &Broker) -> DescribeClusterResponse {
+pub(super) fn describe_cluster(broker: &Broker, call: &Call) -> DescribeClusterResponse {
     let me = DescribeClusterBroker::default()
         .with_broker_id(BrokerId(broker.config().node_id))
-        .with_host(text(&broker.config().advertised.host))
-        .with_port(i32::from(broker.config().advertised.port));
+        .with_host(text(&call.client.listener.advertised.host))
+        .with_port(i32::from(call.client.listener.advertised.port));
     DescribeClusterResponse::default()
         .with_cluster_id(text(broker.cluster_id()))
         .with_controller_id(BrokerId(broker.config().node_id))
@@ -127,8 +127,9 @@ pub(super) fn find_coordinator(
 ) -> FindCoordinatorResponse {
     let error = if matches!(request.key_type, 0 | 1) { None } else { Some(E::InvalidRequest) };
     let id = BrokerId(if error.is_some() { -1 } else { broker.config().node_id });
+    let advertised = &call.client.listener.advertised;
     let (host, port) = match error {
-        None => (text(&broker.config().advertised.host), i32::from(broker.config().advertised.port)),
+        None => (text(&advertised.host), i32::from(advertised.port)),
         Some(_) => (text(""), -1),
     };
     if call.version <= 3 {

@@ -9,25 +9,18 @@ mod topics;
 mod txn;
 
 use crate::broker::Broker;
-use crate::security::{Operation, Principal, ResourceType};
+use crate::security::{Operation, ResourceType};
+use crate::server::session::Session;
 use crate::wire::layout::{self, LayoutError};
 use crate::wire::produce::Malformed;
 use crate::wire::versions::is_spoken;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-
-/// Who asks.
-#[derive(Debug, Clone)]
-pub(crate) struct Client {
-    /// Its address, as Kafka shows it: `/127.0.0.1`.
-    pub host: String,
-    /// Who it acts for.
-    pub principal: Arc<Principal>,
-}
 
 /// A request cannot be answered; the connection is closed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +39,8 @@ pub(crate) enum RequestError {
     Decode { api: ApiKey, version: i16, reason: String },
     #[error("answer to {api:?} version {version}: {reason}")]
     Encode { api: ApiKey, version: i16, reason: String },
+    #[error("{0:?} before the connection is authenticated")]
+    Unauthenticated(ApiKey),
     #[error("the broker is closing")]
     Closing,
 }
@@ -71,7 +66,8 @@ pub(crate) struct Call {
     pub version: i16,
     pub correlation_id: i32,
     pub client_id: String,
-    pub client: Client,
+    /// The connection that asks: its address, principal and listener.
+    pub client: Arc<Session>,
 }
 
 impl Call {
@@ -85,7 +81,7 @@ impl Call {
         name: &str,
     ) -> bool {
         let host = self.client.host.trim_start_matches('/');
-        broker.authorizer().allows(&self.client.principal, host, operation, resource, name)
+        broker.authorizer().allows(&self.client.principal(), host, operation, resource, name)
     }
 
     /// The answer's frame.
@@ -125,7 +121,7 @@ mod anyhow_text {
 /// Starts a request: `frame` is what follows the length.
 pub(crate) fn start(
     broker: &Arc<Broker>,
-    client: &Client,
+    client: &Arc<Session>,
     mut frame: BytesMut,
 ) -> Result<Started, RequestError> {
     if frame.len() < 8 {
@@ -134,12 +130,20 @@ pub(crate) fn start(
     let (key, version) = (i16::from_be_bytes([frame[0], frame[1]]), i16::from_be_bytes([frame[2], frame[3]]));
     let api = ApiKey::try_from(key).map_err(|()| RequestError::Api(key))?;
     broker.counters().requested(api);
+    if !client.may_ask(api) {
+        return Err(RequestError::Unauthenticated(api));
+    }
     if !is_spoken(api, version) {
         if api == ApiKey::ApiVersions {
             // A newer client is told in version 0 which versions there are (KIP-511).
             let correlation_id = i32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
-            let call =
-                Call { api, version: 0, correlation_id, client_id: String::new(), client: client.clone() };
+            let call = Call {
+                api,
+                version: 0,
+                correlation_id,
+                client_id: String::new(),
+                client: Arc::clone(client),
+            };
             let frame = call.answer(&metadata::unsupported_version())?;
             return Ok(Started::Exclusive(Box::pin(async move { Ok(frame) })));
         }
@@ -149,12 +153,13 @@ pub(crate) fn start(
     check_header(&frame, header_version)?;
     let header = RequestHeader::decode(&mut frame, header_version)
         .map_err(|e| RequestError::Header(anyhow_text::Text::from(e).0))?;
+    client.note_client_id(header.client_id.as_deref().unwrap_or_default());
     let call = Call {
         api,
         version,
         correlation_id: header.correlation_id,
         client_id: header.client_id.map(|s| s.to_string()).unwrap_or_default(),
-        client: client.clone(),
+        client: Arc::clone(client),
     };
     if api == ApiKey::Produce {
         return data::produce(broker, call, frame);
@@ -191,9 +196,9 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         }};
     }
     match call.api {
-        ApiKey::ApiVersions => call.answer(&metadata::api_versions()),
+        ApiKey::ApiVersions => call.answer(&api_versions(&call, decode!())),
         ApiKey::Metadata => call.answer(&metadata::metadata(&broker, &call, decode!()).await?),
-        ApiKey::DescribeCluster => call.answer(&metadata::describe_cluster(&broker)),
+        ApiKey::DescribeCluster => call.answer(&metadata::describe_cluster(&broker, &call)),
         ApiKey::FindCoordinator => call.answer(&metadata::find_coordinator(&broker, &call, decode!())),
         ApiKey::CreateTopics => call.answer(&topics::create(broker, &call, decode!()).await?),
         ApiKey::DeleteTopics => call.answer(&topics::delete(broker, &call, decode!()).await?),
@@ -220,6 +225,27 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::EndTxn => call.answer(&txn::end(broker, &call, decode!()).await?),
         _ => Err(RequestError::Version(call.api, call.version)),
     }
+}
+
+/// The versions; notes what the client says of its software (KIP-511).
+fn api_versions(call: &Call, request: ApiVersionsRequest) -> VersionsAnswer {
+    let (name, version) = (&request.client_software_name, &request.client_software_version);
+    if call.version >= 3 {
+        if !is_software(name) || !is_software(version) {
+            return metadata::api_versions().with_error_code(ResponseError::InvalidRequest.code());
+        }
+        call.client.note_software(name, version);
+    }
+    metadata::api_versions()
+}
+
+/// Kafka's rule for names and versions of software: `[a-zA-Z0-9](?:[a-zA-Z0-9\\-.]*[a-zA-Z0-9])?`.
+fn is_software(text: &str) -> bool {
+    let edge = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'))
 }
 
 /// Runs what blocks on the disk away from the tasks that serve sockets.

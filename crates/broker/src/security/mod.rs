@@ -91,3 +91,7 @@ impl Authorizer {
         true
     }
 }
+
+/// A connection's SASL exchange between two of its requests.
+#[derive(Debug, Default)]
+pub(crate) struct SaslState {}

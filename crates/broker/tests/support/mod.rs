@@ -2,7 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
 
-use bd_broker::{Broker, BrokerConfig, Endpoint, server};
+use bd_broker::server::{self, ListenerConfig};
+use bd_broker::{Broker, BrokerConfig, Endpoint};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -45,12 +46,12 @@ fn start_at(dir: &Path, port: u16, change: impl FnOnce(&mut BrokerConfig)) -> Te
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port))).unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut config = BrokerConfig::new(dir);
-    config.advertised = Endpoint { host: "127.0.0.1".into(), port };
     config.group_min_session_timeout_ms = 100;
     change(&mut config);
     let broker = Broker::open(config).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let served = runtime.spawn(server::serve(Arc::clone(&broker), listener, async {
+    let advertised = ListenerConfig::plaintext(Endpoint { host: "127.0.0.1".into(), port });
+    let served = runtime.spawn(server::serve(Arc::clone(&broker), listener, advertised, async {
         let _ = stopped.await;
     }));
     TestBroker {
