@@ -33,9 +33,10 @@ fn serve() -> Served {
     let advertised = Endpoint { host: "127.0.0.1".into(), port };
     let broker = {
         let _inside = runtime.enter();
-        Broker::open(BrokerConfig { advertised, ..BrokerConfig::new(data.path()) }).unwrap()
+        Broker::open(BrokerConfig::new(data.path())).unwrap()
     };
-    runtime.spawn(server::serve(broker, listener, std::future::pending()));
+    let listening = server::ListenerConfig::plaintext(advertised);
+    runtime.spawn(server::serve(broker, listener, listening, std::future::pending()));
     Served { address: format!("127.0.0.1:{port}"), runtime, _data: data }
 }
 
