@@ -1,10 +1,13 @@
 //! Offsets by timestamp (KIP-33, KIP-734).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Log;
 use crate::batch::{Batches, RecordsIter};
 use crate::compression::plain_batch;
+use crate::segment::Segment;
 use crate::{Isolation, LogError};
 
 const READ_BYTES: usize = 64 << 10;
@@ -20,12 +23,23 @@ impl Log {
         let segments: Vec<_> = self.segments.read().values().cloned().collect();
         for segment in segments {
             if segment.newest().is_some_and(|newest| newest.timestamp >= timestamp) {
-                let from = segment.offset_before_time(timestamp)?.max(self.start_offset());
+                let from = self.offset_before_time(&segment, timestamp)?.max(self.start_offset());
                 // The segment's newest record may lie before the log's start: then the search goes on behind it.
                 return self.first_from(from, timestamp);
             }
         }
         Ok(None)
+    }
+
+    /// In a segment that may be exchanged by a compaction meanwhile: it then starts at its base.
+    fn offset_before_time(&self, segment: &Arc<Segment>, timestamp: i64) -> Result<i64, LogError> {
+        let _files = self.cleaner.files.read();
+        let is_current = self
+            .segments
+            .read()
+            .get(&segment.base_offset)
+            .is_some_and(|current| Arc::ptr_eq(current, segment));
+        if is_current { segment.offset_before_time(timestamp) } else { Ok(segment.base_offset) }
     }
 
     /// The durable record with the greatest timestamp (the first, if several have it), as (offset, timestamp).

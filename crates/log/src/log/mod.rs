@@ -1,6 +1,7 @@
 //! The log of one partition: what it consists of, and the questions that need no file.
 
 mod append;
+mod compact;
 mod lookup;
 mod open;
 mod read;
@@ -20,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
+use self::compact::Cleaner;
 use crate::producer::Producers;
 use crate::segment::Segment;
 use crate::{Fs, FsFile, LogConfig, LogError, OpenTxn, ProducerState};
@@ -45,11 +47,12 @@ pub struct Log {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
     config: RwLock<LogConfig>,
-    /// Lock order: `syncer`, `writer`, `segments`.
+    /// Lock order: `cleaner.running`, `syncer`, `writer`, `cleaner.files`, `segments`.
     syncer: Mutex<Syncer>,
     writer: Mutex<Writer>,
     segments: RwLock<BTreeMap<i64, Arc<Segment>>>,
     marks: Marks,
+    cleaner: Cleaner,
 }
 
 /// Offsets that readers look at without a lock.

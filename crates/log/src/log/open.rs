@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicI64;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::compact::{Checkpoint, Cleaner};
 use super::scan::{Damage, Found, Scanner};
 use super::{Log, Marks, Syncer, Writer, now_ms};
 use crate::index::Aborted;
@@ -59,6 +60,7 @@ impl Log {
             high_watermark: AtomicI64::new(opened.end),
             first_unstable: AtomicI64::new(opened.producers.first_unstable()),
         };
+        let cleaner = Cleaner::open(&*fs, dir, folder.checkpoint, opened.end)?;
         let size = active.size();
         let writer = Writer {
             active,
@@ -76,6 +78,7 @@ impl Log {
             writer: Mutex::new(writer),
             segments: RwLock::new(segments),
             marks,
+            cleaner,
         };
         Ok((log, opened.recovery))
     }
@@ -94,6 +97,7 @@ struct Folder<'a> {
     recovery_point: Option<i64>,
     /// End offset, base and size of the active segment after a clean shutdown.
     marker: Option<[i64; 3]>,
+    checkpoint: Checkpoint,
 }
 
 /// The state of an opened log.
@@ -137,7 +141,8 @@ impl<'a> Folder<'a> {
         let recovery_point =
             numbers(files::RECOVERY_POINT)?.and_then(|s| files::unseal_numbers(&s)).map(|[o]| o);
         let marker = numbers(files::CLEAN_SHUTDOWN)?.and_then(|sealed| files::unseal_numbers(&sealed));
-        Ok(Folder { fs, dir, snapshots: of("snapshot"), bases, leftovers, start, recovery_point, marker })
+        let (checkpoint, snapshots) = (Checkpoint::read(&**fs, dir)?, of("snapshot"));
+        Ok(Folder { fs, dir, snapshots, bases, leftovers, start, recovery_point, marker, checkpoint })
     }
 
     /// Finishes deletions that were interrupted.
@@ -262,7 +267,9 @@ impl Scan<'_> {
         let mut last = dir.join(files::RECOVERY_POINT);
         let mut position = 0;
         for (i, base) in bases.iter().enumerate().skip(from) {
-            if *base != self.opened.end {
+            if Checkpoint::may_follow(self.folder.checkpoint.gaps_below, self.opened.end, *base) {
+                self.opened.end = *base;
+            } else {
                 // The end of the segment before is missing, with or without a part of a batch.
                 let reason = format!("the segment ends there, the next one starts at offset {base}");
                 self.judge(&last, position, reason, false)?;
@@ -333,7 +340,8 @@ impl Scan<'_> {
     /// Checks and indexes the batches of a segment; returns where they end, where those start that were not known to be
     /// durable, and the damage at the end.
     fn check(&mut self, segment: &Segment) -> io::Result<(u64, Option<u64>, Option<Damage>)> {
-        let mut scanner = Scanner::new(&**segment.file())?;
+        let gaps_below = self.folder.checkpoint.gaps_below;
+        let mut scanner = Scanner::new(&**segment.file())?.with_gaps(gaps_below);
         let (mut position, mut rewrite_from) = (0, None);
         let damage = loop {
             match scanner.next(position, self.opened.end)? {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Log;
+use super::compact::Checkpoint;
 use crate::batch::{self, BatchHeader, Batches, HEADER_BYTES};
 use crate::segment::Segment;
 use crate::{AbortedTxn, Isolation, LogError, ReadResult};
@@ -17,7 +18,8 @@ struct Slice {
 impl Log {
     /// Whole batches from the one that holds `offset`, straight from the file, at most `max_bytes` of them (but at least
     /// one with `min_one`), and none at or beyond the bound of `isolation`. An offset at or behind that bound, up to the
-    /// log's end, gives no bytes. One call reads from one segment.
+    /// log's end, gives no bytes. Where the offset was compacted away, the first batch behind it comes first. One call reads
+    /// from one segment.
     ///
     /// # Errors
     /// [`LogError::OffsetOutOfRange`]; [`LogError::Corrupt`] if the file does not hold what the index says;
@@ -74,17 +76,36 @@ impl Log {
         bound: i64,
         min_one: bool,
     ) -> Result<Option<Slice>, LogError> {
-        if offset >= bound {
-            return Ok(None);
+        let _files = self.cleaner.files.read();
+        let mut offset = offset;
+        while offset < bound {
+            let Some((segment, next_base)) = self.segment_of(offset) else {
+                // Deleted between the check of the range and now.
+                return Err(LogError::OffsetOutOfRange {
+                    offset,
+                    start: self.start_offset(),
+                    end: self.end_offset(),
+                });
+            };
+            match self.slice_of(&segment, next_base, offset, max_bytes, bound, min_one)? {
+                Cut::Behind(next) => offset = next,
+                Cut::Found(slice) => return Ok(Some(slice)),
+                Cut::Nothing | Cut::NeedBytes(_) => break,
+            }
         }
-        let Some((segment, next_base)) = self.segment_of(offset) else {
-            // Deleted between the check of the range and now.
-            return Err(LogError::OffsetOutOfRange {
-                offset,
-                start: self.start_offset(),
-                end: self.end_offset(),
-            });
-        };
+        Ok(None)
+    }
+
+    fn slice_of(
+        &self,
+        segment: &Segment,
+        next_base: Option<i64>,
+        offset: i64,
+        max_bytes: usize,
+        bound: i64,
+        min_one: bool,
+    ) -> Result<Cut<Slice>, LogError> {
+        let gaps_below = self.cleaner.checkpoint().gaps_below;
         let (position, indexed) = segment.position_before(offset)?;
         let size = segment.size();
         // Enough to get from the index entry to the offset and then to read what was asked for.
@@ -98,14 +119,15 @@ impl Log {
                 .read_at(position, len, &mut buffer)
                 .map_err(|e| LogError::io("read", &segment.path(), e))?;
             let at_end = len as u64 == size - position;
-            let walk = Walk { segment: &segment, position, indexed, at_end, next_base };
+            let walk = Walk { segment, position, indexed, at_end, next_base, gaps_below };
             match walk.cut(&buffer, offset, max_bytes, bound, min_one)? {
-                Cut::Found { range, first, next } => {
+                Cut::Found(Found { range, first, next }) => {
                     let at = range.start;
                     let slice = Slice { bytes: Bytes::from(buffer).slice(range), first, next };
-                    return walk.checked(slice, at).map(Some);
+                    return walk.checked(slice, at).map(Cut::Found);
                 }
-                Cut::Nothing => return Ok(None),
+                Cut::Nothing => return Ok(Cut::Nothing),
+                Cut::Behind(next) => return Ok(Cut::Behind(next)),
                 Cut::NeedBytes(more) => want = more.max(want.saturating_add(1)),
             }
         }
@@ -113,6 +135,7 @@ impl Log {
 
     /// Aborted transactions that overlap the offsets `[from, to)`, all decided.
     pub(super) fn aborted(&self, from: i64, to: i64) -> Result<Vec<AbortedTxn>, LogError> {
+        let _files = self.cleaner.files.read();
         let segments: Vec<_> = {
             let segments = self.segments.read();
             let first = segments.range(..=from).next_back().map_or(from, |(base, _)| *base);
@@ -133,13 +156,18 @@ impl Log {
     }
 }
 
-enum Cut {
-    Found {
-        range: std::ops::Range<usize>,
-        first: i64,
-        next: i64,
-    },
+/// Batches found: where in the bytes, offset of the first, offset after the last.
+struct Found {
+    range: std::ops::Range<usize>,
+    first: i64,
+    next: i64,
+}
+
+enum Cut<T> {
+    Found(T),
     Nothing,
+    /// All that this segment had from the offset on was compacted away; the next one starts there.
+    Behind(i64),
     /// Bytes from the position needed to answer.
     NeedBytes(usize),
 }
@@ -152,6 +180,8 @@ struct Walk<'a> {
     /// The bytes reach to the segment's end.
     at_end: bool,
     next_base: Option<i64>,
+    /// Below this offset batches may be missing.
+    gaps_below: i64,
 }
 
 impl Walk<'_> {
@@ -162,22 +192,18 @@ impl Walk<'_> {
         max_bytes: usize,
         bound: i64,
         min_one: bool,
-    ) -> Result<Cut, LogError> {
+    ) -> Result<Cut<Found>, LogError> {
         let (mut at, mut expected) = (0, self.indexed);
         let mut found: Option<(usize, i64)> = None;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
             if rest.is_empty() && self.at_end {
-                if let (None, Some(next)) = (found, self.next_base)
-                    && next != expected
-                {
-                    return Err(self.corrupt(
-                        at,
-                        expected,
-                        format!("the next segment starts at offset {next}"),
-                    ));
+                let (None, Some(next)) = (found, self.next_base) else { break };
+                if !Checkpoint::may_follow(self.gaps_below, expected, next) {
+                    let reason = format!("the next segment starts at offset {next}");
+                    return Err(self.corrupt(at, expected, reason));
                 }
-                break;
+                return Ok(Cut::Behind(next));
             }
             if rest.len() < HEADER_BYTES {
                 match found {
@@ -186,7 +212,7 @@ impl Walk<'_> {
                 }
             }
             let header = BatchHeader::parse(rest).map_err(|e| self.corrupt(at, expected, e.to_string()))?;
-            if header.base_offset != expected {
+            if !Checkpoint::may_follow(self.gaps_below, expected, header.base_offset) {
                 let reason = format!("the batch there says offset {}", header.base_offset);
                 return Err(self.corrupt(at, expected, reason));
             }
@@ -221,7 +247,7 @@ impl Walk<'_> {
             }
         }
         Ok(match found {
-            Some((start, first)) => Cut::Found { range: start..at, first, next: expected },
+            Some((start, first)) => Cut::Found(Found { range: start..at, first, next: expected }),
             None => Cut::Nothing,
         })
     }

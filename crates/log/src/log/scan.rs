@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::compact::Checkpoint;
 use crate::FsFile;
 use crate::batch::{self, BatchHeader, ControlMarker, HEADER_BYTES};
 
@@ -39,11 +40,19 @@ pub(super) struct Scanner<'a> {
     pub(super) len: u64,
     buffer: Vec<u8>,
     start: u64,
+    /// Below this offset batches may be missing.
+    gaps_below: i64,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(file: &'a dyn FsFile) -> io::Result<Self> {
-        Ok(Scanner { file, len: file.len()?, buffer: Vec::new(), start: 0 })
+        Ok(Scanner { file, len: file.len()?, buffer: Vec::new(), start: 0, gaps_below: 0 })
+    }
+
+    /// Batches may be missing below an offset: they were compacted away.
+    pub(super) fn with_gaps(mut self, below: i64) -> Self {
+        self.gaps_below = below;
+        self
     }
 
     /// `len` bytes from `position`, fewer only at the end of the file.
@@ -66,7 +75,7 @@ impl<'a> Scanner<'a> {
         }
         let rest = self.len - position;
         let header = match BatchHeader::parse(self.bytes(position, HEADER_BYTES)?) {
-            Ok(header) if header.base_offset == offset => header,
+            Ok(header) if Checkpoint::may_follow(self.gaps_below, offset, header.base_offset) => header,
             Ok(header) => {
                 let reason = format!("the batch there says offset {}", header.base_offset);
                 return self.damaged(position, header.size(), reason, false);
