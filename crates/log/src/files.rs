@@ -12,6 +12,11 @@ pub(crate) const START_OFFSET: &str = "start-offset";
 /// Present after a clean shutdown.
 pub(crate) const CLEAN_SHUTDOWN: &str = "clean-shutdown";
 
+/// How far the log is compacted.
+pub(crate) const CLEANER_CHECKPOINT: &str = "cleaner-checkpoint";
+/// All of these.
+pub(crate) const KNOWN: [&str; 4] = [RECOVERY_POINT, START_OFFSET, CLEAN_SHUTDOWN, CLEANER_CHECKPOINT];
+
 /// `00000000000000000042.log`: offsets are padded so that names sort as numbers do.
 pub(crate) fn path_of(dir: &Path, offset: i64, extension: &str) -> PathBuf {
     dir.join(format!("{offset:020}.{extension}"))

@@ -95,11 +95,13 @@ mod files;
 mod flusher;
 mod fs;
 mod index;
+pub mod inspect;
 mod log;
 mod producer;
 mod segment;
 mod snapshot;
 pub mod testing;
+mod walk;
 
 pub use config::{
     AbortedTxn, Appended, CleanupPolicy, Compression, CorruptionPolicy, Deleted, FlushMode, Isolation,

@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use self::compact::Checkpoint;
 use self::compact::Cleaner;
 use crate::producer::Producers;
 use crate::segment::Segment;

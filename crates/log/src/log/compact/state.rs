@@ -7,9 +7,6 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{Fs, LogError, files};
 
-/// Name of the file with [`Checkpoint`]'s numbers, sealed.
-pub(crate) const CHECKPOINT: &str = "cleaner-checkpoint";
-
 /// How far a log is compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Checkpoint {
@@ -23,7 +20,7 @@ impl Checkpoint {
     /// As the folder says; without a file nothing was compacted. A damaged file allows gaps everywhere and has all compacted
     /// again: the least that is safe to assume.
     pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Checkpoint, LogError> {
-        let path = dir.join(CHECKPOINT);
+        let path = dir.join(files::CLEANER_CHECKPOINT);
         let Some(sealed) = files::read(fs, &path)? else { return Ok(Checkpoint::default()) };
         let Some([first_dirty, gaps_below]) = files::unseal_numbers(&sealed) else {
             tracing::warn!(file = %path.display(), "does not match its checksum, the log is compacted from its start");
@@ -34,7 +31,11 @@ impl Checkpoint {
 
     /// Durably.
     pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path) -> Result<(), LogError> {
-        files::replace(fs, &dir.join(CHECKPOINT), &files::seal_numbers([self.first_dirty, self.gaps_below]))
+        files::replace(
+            fs,
+            &dir.join(files::CLEANER_CHECKPOINT),
+            &files::seal_numbers([self.first_dirty, self.gaps_below]),
+        )
     }
 
     /// Whether a batch (or segment) that starts at `found` may come where `expected` is due.
