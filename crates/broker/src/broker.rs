@@ -6,7 +6,7 @@ use crate::error::BrokerError;
 use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnWriter};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
-use crate::security::Authorizer;
+use crate::security::{Authorizer, Users};
 use crate::server::Network;
 use crate::store::meta::{ClusterFile, MetaStore};
 use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
@@ -30,6 +30,7 @@ pub struct Broker {
     counters: Arc<Counters>,
     authorizer: Authorizer,
     network: Arc<Network>,
+    users: Arc<Users>,
     alarm: Arc<Alarm>,
     closed: AtomicBool,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
@@ -45,6 +46,8 @@ impl Broker {
         })?;
         let meta = MetaStore::open(Arc::clone(&config.fs), &config.data_dir)?;
         let cluster_id = cluster_id(&meta, config.cluster_id.as_deref())?;
+        let authorizer = Authorizer::open(meta.clone(), &config.security)?;
+        let users = Arc::new(Users::open(meta.clone(), &config.security)?);
         let counters = Arc::new(Counters::default());
         let alarm = Arc::new(Alarm::new());
         let flusher = Arc::new(Flusher::start(FlusherConfig::default()));
@@ -93,8 +96,9 @@ impl Broker {
             groups,
             txns,
             counters,
-            authorizer: Authorizer::default(),
+            authorizer,
             network,
+            users,
             alarm,
             closed: AtomicBool::new(false),
             housekeeper: Mutex::new(None),
@@ -153,6 +157,11 @@ impl Broker {
     /// What its listeners share.
     pub(crate) fn network(&self) -> &Arc<Network> {
         &self.network
+    }
+
+    /// Who may log in.
+    pub fn users(&self) -> &Arc<Users> {
+        &self.users
     }
 
     /// What was counted since the start.

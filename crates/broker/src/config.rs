@@ -1,5 +1,6 @@
 //! What a broker is told when it starts.
 
+use crate::security::SecurityConfig;
 use bd_log::{Fs, LogConfig, RealFs};
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub struct BrokerConfig {
     pub max_connections_per_ip: usize,
     /// `connections.max.idle.ms`.
     pub connection_max_idle: Duration,
+    /// Who may log in and do what.
+    pub security: SecurityConfig,
     /// The file system.
     pub fs: Arc<dyn Fs>,
 }
@@ -91,6 +94,7 @@ impl BrokerConfig {
             max_connections: 20_000,
             max_connections_per_ip: i32::MAX as usize,
             connection_max_idle: Duration::from_secs(600),
+            security: SecurityConfig::default(),
             fs: Arc::new(RealFs),
         }
     }

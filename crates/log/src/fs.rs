@@ -71,6 +71,10 @@ pub trait Fs: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable (fsync of the folder).
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Lets nobody but the owner read and write a file (mode 0600), where the file system knows owners.
+    fn restrict(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The operating system's file system.
@@ -134,6 +138,11 @@ impl FsFile for RealFile {
 }
 
 impl Fs for RealFs {
+    fn restrict(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
         let mut options = OpenOptions::new();
         options.read(true);

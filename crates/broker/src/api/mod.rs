@@ -5,6 +5,7 @@ mod data;
 mod groups;
 mod metadata;
 mod offsets;
+mod security;
 mod topics;
 mod txn;
 
@@ -39,8 +40,10 @@ pub(crate) enum RequestError {
     Decode { api: ApiKey, version: i16, reason: String },
     #[error("answer to {api:?} version {version}: {reason}")]
     Encode { api: ApiKey, version: i16, reason: String },
-    #[error("{0:?} before the connection is authenticated")]
+    #[error("{0:?} before the connection is authenticated, or after its session has ended")]
     Unauthenticated(ApiKey),
+    #[error("SASL without SaslAuthenticate requests: {0}")]
+    Sasl(String),
     #[error("the broker is closing")]
     Closing,
 }
@@ -84,6 +87,14 @@ impl Call {
         broker.authorizer().allows(&self.client.principal(), host, operation, resource, name)
     }
 
+    /// Whether the caller may do this to at least one resource of the type (KIP-679): writing to some topic stands for
+    /// IDEMPOTENT_WRITE on the cluster.
+    #[allow(dead_code, reason = "asked by InitProducerId")]
+    pub(crate) fn allows_some(&self, broker: &Broker, operation: Operation, resource: ResourceType) -> bool {
+        let host = self.client.host.trim_start_matches('/');
+        broker.authorizer().allows_some(&self.client.principal(), host, operation, resource)
+    }
+
     /// The answer's frame.
     pub(crate) fn answer<T: Encodable>(&self, response: &T) -> Result<Frame, RequestError> {
         let mut frame = self.begin();
@@ -124,6 +135,10 @@ pub(crate) fn start(
     client: &Arc<Session>,
     mut frame: BytesMut,
 ) -> Result<Started, RequestError> {
+    if client.takes_raw_tokens() {
+        let answer = security::raw_token(Arc::clone(broker), Arc::clone(client), frame.freeze());
+        return Ok(Started::Exclusive(Box::pin(answer)));
+    }
     if frame.len() < 8 {
         return Err(RequestError::Header(format!("{} bytes", frame.len())));
     }
@@ -223,6 +238,19 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::AddPartitionsToTxn => call.answer(&txn::add_partitions(broker, &call, decode!()).await?),
         ApiKey::AddOffsetsToTxn => call.answer(&txn::add_offsets(broker, &call, decode!()).await?),
         ApiKey::EndTxn => call.answer(&txn::end(broker, &call, decode!()).await?),
+        ApiKey::SaslHandshake => call.answer(&security::sasl_handshake(&broker, &call, decode!()).await),
+        ApiKey::SaslAuthenticate => {
+            call.answer(&security::sasl_authenticate(broker, &call, decode!()).await?)
+        }
+        ApiKey::DescribeAcls => call.answer(&security::describe_acls(broker, &call, decode!()).await?),
+        ApiKey::CreateAcls => call.answer(&security::create_acls(broker, &call, decode!()).await?),
+        ApiKey::DeleteAcls => call.answer(&security::delete_acls(broker, &call, decode!()).await?),
+        ApiKey::DescribeUserScramCredentials => {
+            call.answer(&security::describe_users(&broker, &call, decode!()))
+        }
+        ApiKey::AlterUserScramCredentials => {
+            call.answer(&security::alter_users(broker, &call, decode!()).await?)
+        }
         _ => Err(RequestError::Version(call.api, call.version)),
     }
 }

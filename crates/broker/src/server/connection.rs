@@ -1,6 +1,6 @@
 //! One connection: reads requests, starts them, writes their answers in order; one task.
 
-use super::frames::{FrameIn, Frames};
+use super::frames::{FrameIn, Frames, Limits};
 use super::output;
 use super::session::{Session, Stage};
 use super::transport::Transport;
@@ -52,7 +52,9 @@ fn invalid(reason: impl ToString) -> io::Error {
 
 impl<T: Transport> Connection<T> {
     pub(super) fn new(broker: Arc<Broker>, session: Arc<Session>, socket: T) -> Self {
-        let frames = Frames::new(Arc::clone(broker.network()), broker.config().max_request_bytes);
+        let request = broker.config().max_request_bytes;
+        let unauthenticated = request.min(broker.config().security.sasl_max_receive_bytes);
+        let frames = Frames::new(Arc::clone(broker.network()), Limits { request, unauthenticated });
         Self { broker, session, socket, frames, under_way: VecDeque::new(), exclusive: false, ending: false }
     }
 

@@ -37,12 +37,21 @@ pub(super) struct FrameIn {
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
+/// The longest requests, bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// `socket.request.max.bytes`.
+    pub(super) request: usize,
+    /// `sasl.server.max.receive.size`: of a client that has not authenticated.
+    pub(super) unauthenticated: usize,
+}
+
 type Asking = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
 
 /// Reads requests one by one.
 pub(super) struct Frames {
     network: Arc<Network>,
-    max: usize,
+    limits: Limits,
     buffer: BytesMut,
     /// Bytes of the buffer that the room covers.
     covered: usize,
@@ -55,9 +64,8 @@ fn invalid(reason: String) -> io::Error {
 }
 
 impl Frames {
-    /// `max`: `socket.request.max.bytes`.
-    pub(super) fn new(network: Arc<Network>, max: usize) -> Self {
-        Self { network, max, buffer: BytesMut::new(), covered: 0, room: None, asking: None }
+    pub(super) fn new(network: Arc<Network>, limits: Limits) -> Self {
+        Self { network, limits, buffer: BytesMut::new(), covered: 0, room: None, asking: None }
     }
 
     /// The next request; `None` at the end between two.
@@ -68,7 +76,7 @@ impl Frames {
         session: &Session,
     ) -> Poll<io::Result<Option<FrameIn>>> {
         loop {
-            let total = match self.total()? {
+            let total = match self.total(session)? {
                 Some(total) if self.buffer.len() >= total => return Poll::Ready(Ok(Some(self.take(total)))),
                 total => total,
             };
@@ -93,15 +101,16 @@ impl Frames {
     }
 
     /// Bytes of the request at hand with its length, once that has arrived.
-    fn total(&self) -> io::Result<Option<usize>> {
+    fn total(&self, session: &Session) -> io::Result<Option<usize>> {
         let Some(length) = self.buffer.first_chunk::<4>() else { return Ok(None) };
         let length = i32::from_be_bytes(*length);
+        let (max, key) = match session.is_authenticated() {
+            true => (self.limits.request, "socket.request.max.bytes"),
+            false => (self.limits.unauthenticated, "sasl.server.max.receive.size"),
+        };
         match usize::try_from(length) {
-            Ok(n) if n <= self.max => Ok(Some(n + 4)),
-            _ => Err(invalid(format!(
-                "a request of {length} bytes is announced, the most is {} (socket.request.max.bytes)",
-                self.max
-            ))),
+            Ok(n) if n <= max => Ok(Some(n + 4)),
+            _ => Err(invalid(format!("a request of {length} bytes is announced, the most is {max} ({key})"))),
         }
     }
 

@@ -146,7 +146,13 @@ impl Connections {
     /// `connections.max.idle.ms`, and half requests that do not go on.
     fn end_silent(&mut self, broker: &Broker) {
         let max_idle = broker.config().connection_max_idle;
+        let authentication = broker.config().security.authentication_timeout;
         for (session, task) in self.open.values() {
+            if !session.is_authenticated() && session.age() > authentication {
+                tracing::debug!(%session, "closed: not authenticated in time");
+                task.abort();
+                continue;
+            }
             let stage = session.stage();
             let limit = match stage {
                 Stage::Idle => max_idle,

@@ -29,6 +29,8 @@ pub(crate) struct Session {
     authenticated: AtomicBool,
     closing: AtomicBool,
     stage: AtomicU8,
+    /// Seconds of [`START`] when it was accepted.
+    opened: u32,
     /// Seconds of [`START`] when bytes last went in or out.
     active: AtomicU32,
 }
@@ -77,6 +79,7 @@ impl Session {
             authenticated,
             closing: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::Idle as u8),
+            opened: seconds(),
             active: AtomicU32::new(seconds()),
         }
     }
@@ -97,10 +100,22 @@ impl Session {
         self.authenticated.load(Relaxed)
     }
 
-    /// Whether a request of this API is allowed in the present state.
+    /// Whether a request of this API is allowed in the present state: not before the connection has authenticated, and not
+    /// after its session has ended.
     pub(crate) fn may_ask(&self, api: ApiKey) -> bool {
-        self.is_authenticated()
-            || matches!(api, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate)
+        let valid = || !self.listener.protocol.is_sasl() || !self.sasl.lock().has_expired(Instant::now());
+        matches!(api, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate)
+            || self.is_authenticated() && valid()
+    }
+
+    /// Whether what comes next is a token of SASL without a request around it.
+    pub(crate) fn takes_raw_tokens(&self) -> bool {
+        !self.is_authenticated() && self.sasl.lock().takes_raw_tokens()
+    }
+
+    /// How long it is open.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_secs(u64::from(seconds().saturating_sub(self.opened)))
     }
 
     /// Has the connection closed when the answer under way is on the socket (a failed authentication).

@@ -73,14 +73,31 @@ impl MetaStore {
         Ok(Some(value))
     }
 
+    /// Where a file is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Replaces a file; durable when this returns.
     pub(crate) fn store<T: Serialize>(&self, name: &str, value: &T) -> Result<(), BrokerError> {
+        self.replace(name, value, false)
+    }
+
+    /// As [`MetaStore::store`], for secrets: nobody but the owner reads the file, at no moment.
+    pub(crate) fn store_private<T: Serialize>(&self, name: &str, value: &T) -> Result<(), BrokerError> {
+        self.replace(name, value, true)
+    }
+
+    fn replace<T: Serialize>(&self, name: &str, value: &T, private: bool) -> Result<(), BrokerError> {
         let path = self.dir.join(name);
         let beside = self.dir.join(format!("{name}.tmp"));
         let bytes = serde_json::to_vec_pretty(value)
             .map_err(|e| BrokerError::Damaged { path: path.clone(), reason: e.to_string() })?;
         let write = || {
             let file = self.fs.open(&beside, OpenMode::Create)?;
+            if private {
+                self.fs.restrict(&beside)?;
+            }
             file.write_all_at(0, &bytes)?;
             file.sync()?;
             self.fs.rename(&beside, &path)?;

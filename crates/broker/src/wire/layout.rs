@@ -46,6 +46,13 @@ fn layout(api: ApiKey) -> Option<(&'static str, i16)> {
         ApiKey::DeleteGroups => ("(s)", 2),
         ApiKey::OffsetForLeaderEpoch => ("4@3 [s [4 4 4]]", 4),
         ApiKey::DescribeCluster => ("1 1@1", 0),
+        ApiKey::SaslHandshake => ("s", i16::MAX),
+        ApiKey::SaslAuthenticate => ("b", 2),
+        ApiKey::DescribeAcls => ("1 s 1 s s 1 1", 2),
+        ApiKey::CreateAcls => ("[1 s 1 s s 1 1]", 2),
+        ApiKey::DeleteAcls => ("[1 s 1 s s 1 1]", 2),
+        ApiKey::DescribeUserScramCredentials => ("[s]", 0),
+        ApiKey::AlterUserScramCredentials => ("[s 1] [s 1 4 b b]", 0),
         _ => return None,
     })
 }
@@ -258,7 +265,11 @@ mod tests {
             AddOffsetsToTxn AddOffsetsToTxnRequest, EndTxn EndTxnRequest, TxnOffsetCommit TxnOffsetCommitRequest,
             DescribeConfigs DescribeConfigsRequest, IncrementalAlterConfigs IncrementalAlterConfigsRequest,
             CreatePartitions CreatePartitionsRequest, DeleteGroups DeleteGroupsRequest,
-            OffsetForLeaderEpoch OffsetForLeaderEpochRequest, DescribeCluster DescribeClusterRequest
+            OffsetForLeaderEpoch OffsetForLeaderEpochRequest, DescribeCluster DescribeClusterRequest,
+            SaslHandshake SaslHandshakeRequest, SaslAuthenticate SaslAuthenticateRequest,
+            DescribeAcls DescribeAclsRequest, CreateAcls CreateAclsRequest, DeleteAcls DeleteAclsRequest,
+            DescribeUserScramCredentials DescribeUserScramCredentialsRequest,
+            AlterUserScramCredentials AlterUserScramCredentialsRequest
         );
     }
 
