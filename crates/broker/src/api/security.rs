@@ -142,14 +142,13 @@ fn binding(creation: &AclCreation) -> Result<AclBinding, String> {
             1 => "Invalid resourceType ANY".into(),
             _ => String::from("Invalid resourceType UNKNOWN"),
         })?;
-    let pattern_type =
-        PatternType::from_code(creation.resource_pattern_type).ok_or_else(|| {
-            match creation.resource_pattern_type {
-                1 => "Invalid patternType ANY",
-                2 => "Invalid patternType MATCH",
-                _ => "Invalid patternType UNKNOWN",
-            }
-        })?;
+    let pattern_type = PatternType::from_code(creation.resource_pattern_type).ok_or(
+        match creation.resource_pattern_type {
+            1 => "Invalid patternType ANY",
+            2 => "Invalid patternType MATCH",
+            _ => "Invalid patternType UNKNOWN",
+        },
+    )?;
     let operation = Operation::from_code(creation.operation).ok_or_else(|| match creation.operation {
         1 => "Invalid operation ANY".to_owned(),
         13 | 14 => "operations on delegation tokens are not supported: there are none here".to_owned(),
@@ -157,7 +156,7 @@ fn binding(creation: &AclCreation) -> Result<AclBinding, String> {
         _ => "Invalid operation UNKNOWN".to_owned(),
     })?;
     let permission =
-        Permission::from_code(creation.permission_type).ok_or_else(|| match creation.permission_type {
+        Permission::from_code(creation.permission_type).ok_or(match creation.permission_type {
             1 => "Invalid permissionType ANY",
             _ => "Invalid permissionType UNKNOWN",
         })?;

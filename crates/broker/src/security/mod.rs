@@ -25,4 +25,4 @@ pub use authorizer::{AclError, Authorizer};
 pub use config::{SaslMechanism, SecurityConfig};
 pub use scram::{ScramCredential, ScramMechanism};
 pub use types::{CLUSTER, Operation, PatternType, Permission, Principal, ResourceType, WILDCARD};
-pub use users::{UserChange, UserError, Users};
+pub use users::{PerUser, UserChange, UserError, Users};

@@ -117,6 +117,9 @@ impl UserChange {
 /// Why a user is not changed or described: Kafka's code, and words.
 pub type UserError = (E, String);
 
+/// What became of a question or change about each user.
+pub type PerUser<T> = Vec<(String, Result<T, UserError>)>;
+
 /// Who may log in.
 pub struct Users {
     meta: MetaStore,
@@ -204,10 +207,7 @@ impl Users {
     }
 
     /// The mechanisms and iterations of users: of all, where none is named. Sorted by name.
-    pub fn describe(
-        &self,
-        wanted: Option<&[String]>,
-    ) -> Vec<(String, Result<Vec<(ScramMechanism, u32)>, UserError>)> {
+    pub fn describe(&self, wanted: Option<&[String]>) -> PerUser<Vec<(ScramMechanism, u32)>> {
         let stored = self.stored.read();
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         match wanted.filter(|names| !names.is_empty()) {
@@ -234,13 +234,10 @@ impl Users {
 
     /// Sets and removes credentials: deletions first, as in the request. All that are right are durable when this returns; one
     /// result for each user.
-    pub fn alter(
-        &self,
-        changes: Vec<UserChange>,
-    ) -> Result<Vec<(String, Result<(), UserError>)>, BrokerError> {
+    pub fn alter(&self, changes: Vec<UserChange>) -> Result<PerUser<()>, BrokerError> {
         let mut file = self.file.lock();
         let mut changed = file.clone();
-        let mut results: Vec<(String, Result<(), UserError>)> = Vec::new();
+        let mut results: PerUser<()> = Vec::new();
         let mut seen = HashSet::new();
         let twice: HashSet<String> =
             changes.iter().filter(|c| !seen.insert(c.user())).map(|c| c.user().to_owned()).collect();
