@@ -3,6 +3,7 @@
 use crate::alarm::Alarm;
 use crate::config::BrokerConfig;
 use crate::error::BrokerError;
+use crate::fetch::cache::SessionCache;
 use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnWriter};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
@@ -31,6 +32,7 @@ pub struct Broker {
     authorizer: Authorizer,
     network: Arc<Network>,
     users: Arc<Users>,
+    fetch_sessions: SessionCache,
     alarm: Arc<Alarm>,
     closed: AtomicBool,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
@@ -84,6 +86,7 @@ impl Broker {
             what: "cannot complete the transactions that the last run left".into(),
             code,
         })?;
+        let fetch_sessions = SessionCache::new(config.fetch_session_slots);
         let network = Arc::new(Network::new(
             config.max_connections,
             config.max_connections_per_ip,
@@ -99,6 +102,7 @@ impl Broker {
             authorizer,
             network,
             users,
+            fetch_sessions,
             alarm,
             closed: AtomicBool::new(false),
             housekeeper: Mutex::new(None),
@@ -162,6 +166,11 @@ impl Broker {
     /// Who may log in.
     pub fn users(&self) -> &Arc<Users> {
         &self.users
+    }
+
+    /// The sessions of Fetch.
+    pub(crate) fn fetch_sessions(&self) -> &SessionCache {
+        &self.fetch_sessions
     }
 
     /// What was counted since the start.

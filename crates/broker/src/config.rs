@@ -54,6 +54,8 @@ pub struct BrokerConfig {
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: the most record bytes in one answer (unless one batch alone is larger).
     pub fetch_max_bytes: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
     /// `queued.max.request.bytes`: the most bytes of requests above 16 KiB that are held at once; who comes with more is not
     /// read from until there is room. 128 MiB by default (Kafka: no bound).
     pub queued_max_request_bytes: usize,
@@ -90,6 +92,7 @@ impl BrokerConfig {
             maintenance_interval: Duration::from_secs(300),
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
+            fetch_session_slots: 1_000,
             queued_max_request_bytes: 128 << 20,
             max_connections: 20_000,
             max_connections_per_ip: i32::MAX as usize,

@@ -60,7 +60,6 @@ mod wire;
 pub use broker::Broker;
 pub use config::{BrokerConfig, Endpoint};
 pub use error::{BrokerError, code_of};
-pub use fetch::{FetchPartition, FetchRequest, Fetched};
 pub use kafka_protocol::ResponseError;
 pub use metrics::{Counters, CountersSnapshot};
 pub use partition::{LEADER_EPOCH, Partition};

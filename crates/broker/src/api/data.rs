@@ -1,9 +1,10 @@
-//! Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords.
+//! Produce, ListOffsets, OffsetForLeaderEpoch, DeleteRecords.
 
+use super::fetch::isolation;
 use super::{Call, Frame, RequestError, Started, off_task, text};
 use crate::broker::Broker;
 use crate::error::code_of;
-use crate::fetch::{self, check_leader_epoch};
+use crate::fetch::check_leader_epoch;
 use crate::partition::{LEADER_EPOCH, Partition};
 use crate::produce::Produced;
 use crate::topics::is_internal;
@@ -23,12 +24,10 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 };
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
-    DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
-    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceResponse,
-    TopicName,
+    DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceResponse, TopicName,
 };
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The records are in the logs, in the order of the connection's requests, when this returns.
 pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<Started, RequestError> {
@@ -72,55 +71,6 @@ fn produce_answer(index: i32, result: Produced) -> PartitionProduceResponse {
         .with_base_offset(result.base_offset)
         .with_log_append_time_ms(result.log_append_time_ms)
         .with_log_start_offset(result.log_start_offset)
-}
-
-fn isolation(level: i8) -> Isolation {
-    if level == 1 { Isolation::LastStable } else { Isolation::HighWatermark }
-}
-
-/// Sessions (KIP-227) are answered with session id 0, "no session": clients then name all partitions each time.
-pub(super) async fn fetch(
-    broker: &Arc<Broker>,
-    call: &Call,
-    request: FetchRequest,
-) -> Result<Frame, RequestError> {
-    if request.session_id != 0 {
-        return call.answer(&FetchResponse::default().with_error_code(E::FetchSessionIdNotFound.code()));
-    }
-    let by_id = call.version >= 13;
-    let mut partitions = Vec::new();
-    for topic in &request.topics {
-        let found =
-            if by_id { broker.topics().by_id(&topic.topic_id) } else { broker.topics().get(&topic.topic) };
-        for wanted in &topic.partitions {
-            let partition = match &found {
-                Some(topic) => topic.partition(wanted.partition).ok_or(E::UnknownTopicOrPartition),
-                None if by_id => Err(E::UnknownTopicId),
-                None => Err(E::UnknownTopicOrPartition),
-            };
-            partitions.push(fetch::FetchPartition {
-                partition,
-                offset: wanted.fetch_offset,
-                max_bytes: usize::try_from(wanted.partition_max_bytes).unwrap_or(0),
-                leader_epoch: wanted.current_leader_epoch,
-            });
-        }
-    }
-    let wanted = fetch::FetchRequest {
-        partitions,
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0),
-        max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
-        isolation: isolation(request.isolation_level),
-    };
-    let mut fetched = broker.fetch(&wanted).await.into_iter();
-    let committed = wanted.isolation == Isolation::LastStable;
-    let topics = request.topics.into_iter().map(|topic| wire::fetch::TopicAnswer {
-        name: topic.topic.to_string(),
-        id: topic.topic_id,
-        partitions: topic.partitions.iter().map(|p| p.partition).zip(&mut fetched).collect(),
-    });
-    Ok(wire::fetch::encode(call.begin(), call.version, topics.collect(), committed))
 }
 
 /// The special timestamps of ListOffsets.

@@ -2,6 +2,7 @@
 
 mod configs;
 mod data;
+mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
@@ -12,6 +13,8 @@ mod txn;
 use crate::broker::Broker;
 use crate::security::{Operation, ResourceType};
 use crate::server::session::Session;
+pub(crate) use crate::wire::frame::Frame;
+use crate::wire::frame::Piece;
 use crate::wire::layout::{self, LayoutError};
 use crate::wire::produce::Malformed;
 use crate::wire::versions::is_spoken;
@@ -47,9 +50,6 @@ pub(crate) enum RequestError {
     #[error("the broker is closing")]
     Closing,
 }
-
-/// An answer in the pieces in which it is written; together one frame with its length. Empty: no answer (`acks=0`).
-pub(crate) type Frame = Vec<Bytes>;
 
 /// An answer to come.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Frame, RequestError>> + Send>>;
@@ -103,7 +103,7 @@ impl Call {
         response.encode(&mut frame, self.version).map_err(|e| failed(e.into()))?;
         let length = (frame.len() - 4) as i32;
         frame[..4].copy_from_slice(&length.to_be_bytes());
-        Ok(vec![frame.freeze()])
+        Ok(vec![Piece::Bytes(frame.freeze())])
     }
 
     /// Room for the length, and the response header.
@@ -221,7 +221,7 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::DescribeConfigs => call.answer(&configs::describe(&broker, decode!())),
         ApiKey::IncrementalAlterConfigs => call.answer(&configs::alter(broker, decode!()).await?),
         ApiKey::DeleteRecords => call.answer(&data::delete_records(broker, decode!()).await?),
-        ApiKey::Fetch => data::fetch(&broker, &call, decode!()).await,
+        ApiKey::Fetch => fetch::fetch(&broker, &call, decode!()).await,
         ApiKey::ListOffsets => call.answer(&data::list_offsets(broker, &call, decode!()).await?),
         ApiKey::OffsetForLeaderEpoch => call.answer(&data::offset_for_leader_epoch(&broker, decode!())),
         ApiKey::JoinGroup => call.answer(&groups::join(&broker, &call, decode!()).await?),

@@ -13,7 +13,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Answers that a connection may have under way.
 const MAX_UNDER_WAY: usize = 64;
@@ -58,16 +58,14 @@ impl<T: Transport> Connection<T> {
         Self { broker, session, socket, frames, under_way: VecDeque::new(), exclusive: false, ending: false }
     }
 
-    /// Serves the connection to its end. What is under way when the client closes its side, or when `stopped` says so, is
+    /// Serves the connection to its end. What is under way when the client closes its side, or when the server stops, is
     /// still answered.
     ///
     /// # Errors
     /// `InvalidData`: the client does not keep to the protocol, or asks for what is not there. Others: the socket's.
-    pub(super) async fn run(mut self, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
-        let mut stop = pin!(async move {
-            // An error: the server is gone.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        });
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let session = Arc::clone(&self.session);
+        let mut stop = pin!(session.stopping());
         loop {
             if self.ending && self.under_way.is_empty() {
                 return self.socket.shutdown().await;

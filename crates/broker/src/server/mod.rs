@@ -36,7 +36,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use transport::Transport;
 
-/// How often connections are looked at that may have been silent for too long.
+/// How often connections are looked at that may have been silent for too long; more often where little is too long.
 const LOOK_AT_SILENT: Duration = Duration::from_secs(5);
 /// What is under way when the server stops is answered within this time, or not at all.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -55,7 +55,8 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(false);
     let server = Server { broker, config: Arc::new(config), stopped };
     let mut connections = Connections::default();
-    let mut look = tokio::time::interval(LOOK_AT_SILENT);
+    let often = (server.broker.config().connection_max_idle / 4).max(Duration::from_millis(10));
+    let mut look = tokio::time::interval(LOOK_AT_SILENT.min(often));
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
@@ -121,9 +122,9 @@ struct Connections {
 
 impl Connections {
     fn start(&mut self, server: &Server, socket: TcpStream, peer: SocketAddr, slot: Slot) {
-        let session = Arc::new(Session::new(Arc::clone(&server.config), peer));
-        let task =
-            run(Arc::clone(&server.broker), Arc::clone(&session), socket, server.stopped.clone(), slot);
+        let session = Session::new(Arc::clone(&server.config), peer).stopped_by(server.stopped.clone());
+        let session = Arc::new(session);
+        let task = run(Arc::clone(&server.broker), Arc::clone(&session), socket, slot);
         let handle = self.tasks.spawn(task);
         self.open.insert(handle.id(), (session, handle));
     }
@@ -168,25 +169,15 @@ impl Connections {
 }
 
 /// One connection, from the handshake to its end.
-async fn run(
-    broker: Arc<Broker>,
-    session: Arc<Session>,
-    socket: TcpStream,
-    stopped: watch::Receiver<bool>,
-    slot: Slot,
-) {
+async fn run(broker: Arc<Broker>, session: Arc<Session>, socket: TcpStream, slot: Slot) {
     // Dropped with the task, also where that is cut.
     let _slot = slot;
     let _open = broker.counters().connection();
     let result = match socket.set_nodelay(true) {
         Err(error) => Err(error),
         Ok(()) => match transport::secured(&session.listener, socket).await {
-            Ok(transport::Secured::Plain(socket)) => {
-                speak(Arc::clone(&broker), &session, socket, stopped).await
-            }
-            Ok(transport::Secured::Tls(socket)) => {
-                speak(Arc::clone(&broker), &session, *socket, stopped).await
-            }
+            Ok(transport::Secured::Plain(socket)) => speak(Arc::clone(&broker), &session, socket).await,
+            Ok(transport::Secured::Tls(socket)) => speak(Arc::clone(&broker), &session, *socket).await,
             Err(error) => Err(error),
         },
     };
@@ -199,12 +190,7 @@ async fn run(
     }
 }
 
-async fn speak<T: Transport>(
-    broker: Arc<Broker>,
-    session: &Arc<Session>,
-    socket: T,
-    stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn speak<T: Transport>(broker: Arc<Broker>, session: &Arc<Session>, socket: T) -> io::Result<()> {
     // On the heap: the states of both kinds of transport would make every task as large as the largest.
-    Box::pin(Connection::new(broker, Arc::clone(session), socket).run(stopped)).await
+    Box::pin(Connection::new(broker, Arc::clone(session), socket).run()).await
 }

@@ -1,15 +1,33 @@
-//! Writes answers: those that are ready together in one call.
+//! Writes answers: those that are ready together in one call, and parts of files without reading them where that can be.
+//!
+//! `sendfile` gives the socket pages of the page cache. What is not in it has to come from the disk, for which a task must not
+//! wait: others of its thread would wait, too. So parts that may be cold are looked at in steps of [`STEP`] bytes, and what is
+//! not in memory is fetched by a thread for blocking work first. Over TLS the bytes are read in the same steps, so that a
+//! client that does not take them holds one step of memory.
 
 use super::session::{Session, Stage};
 use super::transport::Transport;
-use crate::api::Frame;
+use crate::wire::frame::{FilePart, Frame, Piece};
 use bytes::Buf;
+use rustix::fs::{Advice, sendfile};
+use rustix::io::ReadWriteFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use tokio::io::AsyncWriteExt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZero;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 
 /// Pieces that one call writes at most.
 const MAX_PIECES: usize = 64;
+/// What is looked for in memory, or read, at once of a file.
+const STEP: usize = 512 << 10;
+/// The same over TLS.
+const TLS_STEP: usize = 64 << 10;
+/// Between the pages that are touched so that a step is in memory.
+const TOUCH: u64 = 64 << 10;
 
 /// Writes the pieces of answers in their order.
 pub(super) async fn write<T: Transport>(
@@ -17,25 +35,143 @@ pub(super) async fn write<T: Transport>(
     session: &Session,
     answers: impl IntoIterator<Item = Frame>,
 ) -> io::Result<()> {
-    let mut pieces: VecDeque<_> = answers.into_iter().flatten().filter(|piece| !piece.is_empty()).collect();
-    while !pieces.is_empty() {
-        let mut written = {
-            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let n = slices.iter_mut().zip(&pieces).map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
-            socket.write_vectored(slices.get(..n).unwrap_or_default()).await?
-        };
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+    let mut pieces: VecDeque<Piece> = answers.into_iter().flatten().filter(|p| p.len() > 0).collect();
+    while let Some(first) = pieces.front() {
+        match first {
+            Piece::Bytes(_) => {
+                let written = write_bytes(socket, &pieces).await?;
+                skip(&mut pieces, written);
+            }
+            Piece::File(_) => {
+                if let Some(Piece::File(part)) = pieces.pop_front() {
+                    write_file(socket, session, part).await?;
+                }
+            }
         }
         session.note_active(Stage::Idle);
-        while let Some(first) = pieces.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                break;
-            }
-            written -= first.len();
-            pieces.pop_front();
-        }
     }
     socket.flush().await
+}
+
+/// Writes what it can of the pieces in memory at the front.
+async fn write_bytes<T: Transport>(socket: &mut T, pieces: &VecDeque<Piece>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+    let bytes = pieces.iter().map_while(|piece| match piece {
+        Piece::Bytes(bytes) => Some(bytes),
+        Piece::File(_) => None,
+    });
+    let n = slices.iter_mut().zip(bytes).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
+    let slices = slices.get(..n).unwrap_or_default();
+    let written = match socket.plain() {
+        // A file follows: the head leaves with its first bytes, not in a packet of its own.
+        Some(plain) if n < pieces.len() => {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            let send = || Ok(sendmsg(plain, slices, &mut SendAncillaryBuffer::default(), flags)?);
+            plain.async_io(Interest::WRITABLE, send).await?
+        }
+        _ => socket.write_vectored(slices).await?,
+    };
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+fn skip(pieces: &mut VecDeque<Piece>, mut written: usize) {
+    while let Some(Piece::Bytes(first)) = pieces.front_mut() {
+        if written < first.len() {
+            first.advance(written);
+            return;
+        }
+        written -= first.len();
+        pieces.pop_front();
+    }
+}
+
+async fn write_file<T: Transport>(socket: &mut T, session: &Session, mut part: FilePart) -> io::Result<()> {
+    let direct = socket.plain().is_some() && part.file.fd().is_some();
+    while part.len > 0 {
+        let step = part.len.min(if direct { STEP } else { TLS_STEP });
+        if part.cold && !is_in_memory(&part, step) {
+            let (file, position) = (Arc::clone(&part.file), part.position);
+            let ahead = part.len.min(2 * STEP);
+            let fetched = tokio::task::spawn_blocking(move || bring_in(&*file, position, step, ahead));
+            fetched.await.map_err(io::Error::other)??;
+        }
+        match (socket.plain(), part.file.fd()) {
+            (Some(plain), Some(fd)) => {
+                let len = if part.cold { step } else { part.len };
+                send(plain, session, fd, part.position, len).await?;
+                (part.position, part.len) = (part.position + len as u64, part.len - len);
+            }
+            _ => {
+                let mut bytes = Vec::with_capacity(step);
+                if part.file.read_at(part.position, step, &mut bytes)? < step {
+                    return Err(cut_short(part.position));
+                }
+                socket.write_all(&bytes).await?;
+                session.note_active(Stage::Idle);
+                (part.position, part.len) = (part.position + step as u64, part.len - step);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cut_short(position: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("a log file has become shorter than byte {position}"),
+    )
+}
+
+async fn send(
+    socket: &TcpStream,
+    session: &Session,
+    file: BorrowedFd<'_>,
+    mut position: u64,
+    len: usize,
+) -> io::Result<()> {
+    let end = position + len as u64;
+    while position < end {
+        let sent = socket
+            .async_io(Interest::WRITABLE, || {
+                let mut at = position;
+                Ok(sendfile(socket, file, Some(&mut at), (end - position) as usize)?)
+            })
+            .await?;
+        if sent == 0 {
+            return Err(cut_short(position));
+        }
+        session.note_active(Stage::Idle);
+        position += sent as u64;
+    }
+    Ok(())
+}
+
+/// Whether the step's first and last bytes are in the page cache. Where the system cannot tell, it says yes.
+fn is_in_memory(part: &FilePart, step: usize) -> bool {
+    let Some(fd) = part.file.fd() else { return true };
+    let there = |at: u64| {
+        let mut byte = [0; 1];
+        let read = rustix::io::preadv2(fd, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
+        read != Err(rustix::io::Errno::AGAIN)
+    };
+    there(part.position) && there(part.position + step.saturating_sub(1) as u64)
+}
+
+/// Reads a step from the disk into the page cache, and has the system begin with what follows.
+fn bring_in(file: &dyn bd_log::FsFile, position: u64, step: usize, ahead: usize) -> io::Result<()> {
+    if let Some(fd) = file.fd() {
+        // Advice only: without it the pages are read as they are touched.
+        let _ = rustix::fs::fadvise(fd, position, NonZero::new(ahead as u64), Advice::WillNeed);
+    }
+    let mut byte = Vec::with_capacity(1);
+    let last = position + step.saturating_sub(1) as u64;
+    let mut at = position;
+    loop {
+        byte.clear();
+        file.read_at(at, 1, &mut byte)?;
+        if at == last {
+            return Ok(());
+        }
+        at = last.min(at + TOUCH);
+    }
 }

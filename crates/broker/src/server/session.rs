@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Longest client id, software name or version that is kept of a connection, in bytes.
 const LONGEST_NAME: usize = 256;
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) host: String,
     /// The exchange of SASL, between its requests.
     pub(crate) sasl: Mutex<SaslState>,
+    /// Told when the server stops.
+    stopped: Option<watch::Receiver<bool>>,
     identity: RwLock<Identity>,
     authenticated: AtomicBool,
     closing: AtomicBool,
@@ -71,6 +74,7 @@ impl Session {
             peer,
             host: format!("/{}", peer.ip().to_canonical()),
             sasl: Mutex::default(),
+            stopped: None,
             identity: RwLock::new(Identity {
                 principal: ANONYMOUS.clone(),
                 client_id: EMPTY.clone(),
@@ -81,6 +85,21 @@ impl Session {
             stage: AtomicU8::new(Stage::Idle as u8),
             opened: seconds(),
             active: AtomicU32::new(seconds()),
+        }
+    }
+
+    /// Of a server that says when it stops.
+    pub(crate) fn stopped_by(mut self, stopped: watch::Receiver<bool>) -> Self {
+        self.stopped = Some(stopped);
+        self
+    }
+
+    /// Ready when the server stops: what waits for news answers with what there is.
+    pub(crate) async fn stopping(&self) {
+        match self.stopped.clone() {
+            // An error: the server is gone.
+            Some(mut stopped) => drop(stopped.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
         }
     }
 

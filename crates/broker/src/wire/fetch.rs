@@ -1,15 +1,26 @@
-//! Encodes Fetch answers without copying the record batches: they are pieces of the frame as they were read.
+//! Encodes Fetch answers without copying the record batches: they are pieces of the frame of their own.
 
+use super::frame::{Frame, Piece};
 use crate::fetch::Fetched;
-use bytes::{BufMut, Bytes, BytesMut};
-use uuid::Uuid;
+use crate::fetch::session::TopicKey;
+use bytes::{BufMut, BytesMut};
+
+/// An answer.
+pub(crate) struct Answer {
+    /// The error of the whole request, 0 for none.
+    pub error: i16,
+    /// 0: no session.
+    pub session_id: i32,
+    /// What is told of.
+    pub topics: Vec<TopicAnswer>,
+    /// The client reads committed records only, and is told of aborted transactions.
+    pub committed: bool,
+}
 
 /// One topic of an answer.
 pub(crate) struct TopicAnswer {
-    /// Shown up to version 12.
-    pub name: String,
-    /// Shown from version 13 on.
-    pub id: Uuid,
+    /// The name up to version 12, the id from 13 on.
+    pub topic: TopicKey,
     /// The partitions' indexes and what they gave.
     pub partitions: Vec<(i32, Fetched)>,
 }
@@ -18,7 +29,7 @@ pub(crate) struct TopicAnswer {
 struct Writer {
     version: i16,
     head: BytesMut,
-    pieces: Vec<Bytes>,
+    pieces: Frame,
 }
 
 impl Writer {
@@ -46,22 +57,25 @@ impl Writer {
 
     fn partition(&mut self, index: i32, fetched: Fetched, committed: bool) {
         self.head.put_i32(index);
-        let (error, read) = match fetched {
-            Ok(read) => (0, Some(read)),
+        let (error, found) = match fetched {
+            Ok(found) => (0, Some(found)),
             Err(code) => (code.code(), None),
         };
         self.head.put_i16(error);
         let marks =
-            read.as_ref().map_or((-1, -1, -1), |r| (r.high_watermark, r.last_stable_offset, r.start_offset));
+            found.as_ref().map_or((-1, -1, -1), |f| (f.high_watermark, f.last_stable_offset, f.start_offset));
         self.head.put_i64(marks.0);
         self.head.put_i64(marks.1);
         if self.version >= 5 {
             self.head.put_i64(marks.2);
         }
-        match read.as_ref().filter(|_| committed) {
-            Some(read) => {
-                self.count(read.aborted.len());
-                for txn in &read.aborted {
+        let diverging = found.as_ref().and_then(|found| found.diverging);
+        let records = found.as_ref().and_then(|found| found.records.as_ref());
+        match found.as_ref().filter(|_| committed) {
+            Some(_) => {
+                let aborted = records.map_or(&[][..], |records| records.aborted());
+                self.count(aborted.len());
+                for txn in aborted {
                     self.head.put_i64(txn.producer_id);
                     self.head.put_i64(txn.first_offset);
                     self.tags();
@@ -73,47 +87,59 @@ impl Writer {
         if self.version >= 11 {
             self.head.put_i32(-1); // no preferred read replica
         }
-        let records = read.map(|r| r.bytes).unwrap_or_default();
-        self.count(records.len());
-        if !records.is_empty() {
-            self.pieces.push(self.head.split().freeze());
-            self.pieces.push(records);
+        self.count(records.map_or(0, |records| records.len()));
+        if let Some(records) = found.and_then(|found| found.records) {
+            self.pieces.push(Piece::Bytes(self.head.split().freeze()));
+            self.pieces.push(records.into_piece());
         }
-        self.tags();
+        match diverging.filter(|_| self.flexible()) {
+            Some((epoch, end_offset)) => {
+                // One tagged field: number 0, 13 bytes, which are the epoch, the offset, and no tagged fields of its own.
+                self.head.put_slice(&[1, 0, 13]);
+                self.head.put_i32(epoch);
+                self.head.put_i64(end_offset);
+                self.head.put_u8(0);
+            }
+            None => self.tags(),
+        }
+    }
+
+    fn topic(&mut self, topic: &TopicKey) {
+        match topic {
+            TopicKey::Id(id) => self.head.put_slice(id.as_bytes()),
+            TopicKey::Name(name) => {
+                if self.flexible() {
+                    self.varint(name.len() as u32 + 1)
+                } else {
+                    self.head.put_i16(name.len() as i16)
+                }
+                self.head.put_slice(name.as_bytes());
+            }
+        }
     }
 }
 
-/// The pieces of a frame that begins with `head` (the length, to be filled in, and the response header). Aborted transactions are
-/// told to those who read `committed` records only.
-pub(crate) fn encode(head: BytesMut, version: i16, topics: Vec<TopicAnswer>, committed: bool) -> Vec<Bytes> {
+/// The pieces of a frame that begins with `head` (the length, to be filled in, and the response header).
+pub(crate) fn encode(head: BytesMut, version: i16, answer: Answer) -> Frame {
     let mut out = Writer { version, head, pieces: Vec::new() };
     out.head.put_i32(0); // throttle time
     if version >= 7 {
-        out.head.put_i16(0); // error
-        out.head.put_i32(0); // session id: none
+        out.head.put_i16(answer.error);
+        out.head.put_i32(answer.session_id);
     }
-    out.count(topics.len());
-    for topic in topics {
-        if version >= 13 {
-            out.head.put_slice(topic.id.as_bytes());
-        } else {
-            if version >= 12 {
-                out.varint(topic.name.len() as u32 + 1)
-            } else {
-                out.head.put_i16(topic.name.len() as i16)
-            }
-            out.head.put_slice(topic.name.as_bytes());
-        }
+    out.count(answer.topics.len());
+    for topic in answer.topics {
+        out.topic(&topic.topic);
         out.count(topic.partitions.len());
         for (index, fetched) in topic.partitions {
-            out.partition(index, fetched, committed);
+            out.partition(index, fetched, answer.committed);
         }
         out.tags();
     }
     out.tags();
-    out.pieces.push(out.head.freeze());
-    let length = out.pieces.iter().map(Bytes::len).sum::<usize>().saturating_sub(4) as i32;
-    if let Some(first) = out.pieces.first_mut() {
+    out.pieces.push(Piece::Bytes(out.head.freeze()));
+    let length = out.pieces.iter().map(Piece::len).sum::<usize>().saturating_sub(4) as i32;
+    if let Some(Piece::Bytes(first)) = out.pieces.first_mut() {
         let mut head = BytesMut::from(&first[..]);
         head[..4].copy_from_slice(&length.to_be_bytes());
         *first = head.freeze();
@@ -124,72 +150,104 @@ pub(crate) fn encode(head: BytesMut, version: i16, topics: Vec<TopicAnswer>, com
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bd_log::{AbortedTxn, ReadResult};
+    use crate::fetch::{Found, Records};
+    use bd_log::AbortedTxn;
+    use bytes::Bytes;
     use kafka_protocol::ResponseError as E;
     use kafka_protocol::messages::fetch_response::{
-        AbortedTransaction, FetchableTopicResponse, PartitionData,
+        AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
     };
     use kafka_protocol::messages::{FetchResponse, TopicName};
     use kafka_protocol::protocol::{Encodable, StrBytes};
+    use uuid::Uuid;
 
-    fn read(bytes: &'static [u8], aborted: Vec<AbortedTxn>) -> ReadResult {
+    fn found(bytes: &'static [u8], aborted: Vec<AbortedTxn>) -> Found {
         let bytes = Bytes::from_static(bytes);
-        ReadResult {
-            bytes,
-            next_offset: 9,
-            aborted,
+        Found {
+            records: (!bytes.is_empty()).then_some(Records::Copied { bytes, aborted }),
             start_offset: 1,
             high_watermark: 9,
             last_stable_offset: 8,
+            diverging: None,
         }
+    }
+
+    fn concat(frame: Frame) -> Vec<u8> {
+        let bytes = frame.into_iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes.to_vec(),
+            Piece::File(part) => panic!("{} bytes of a file", part.len),
+        });
+        bytes.flatten().collect()
+    }
+
+    fn ours(version: i16, committed: bool) -> Vec<u8> {
+        let aborted = vec![AbortedTxn { producer_id: 5, first_offset: 2, last_offset: 4 }];
+        let topic = match version {
+            13.. => TopicKey::Id(Uuid::from_u128(7)),
+            _ => TopicKey::Name("topic".into()),
+        };
+        let diverged = Found { diverging: Some((3, 77)), ..found(b"", vec![]) };
+        let partitions = vec![
+            (0, Ok(found(b"batches", aborted))),
+            (1, Ok(found(b"", vec![]))),
+            (2, Err(E::OffsetOutOfRange)),
+            (3, Ok(diverged)),
+        ];
+        let mut head = BytesMut::new();
+        head.put_i32(0);
+        let session_id = if version >= 7 { 42 } else { 0 };
+        let topics = vec![TopicAnswer { topic, partitions }];
+        concat(encode(head, version, Answer { error: 0, session_id, topics, committed }))
+    }
+
+    fn generated(version: i16, committed: bool) -> BytesMut {
+        let marks = |data: PartitionData| {
+            data.with_high_watermark(9)
+                .with_last_stable_offset(8)
+                .with_log_start_offset(1)
+                .with_aborted_transactions(committed.then(Vec::new))
+                .with_records(Some(Bytes::new()))
+        };
+        let aborted = AbortedTransaction::default().with_producer_id(5.into()).with_first_offset(2);
+        let mut diverged = marks(PartitionData::default()).with_partition_index(3);
+        if version >= 12 {
+            diverged =
+                diverged.with_diverging_epoch(EpochEndOffset::default().with_epoch(3).with_end_offset(77));
+        }
+        let partitions = vec![
+            marks(PartitionData::default())
+                .with_aborted_transactions(committed.then(|| vec![aborted]))
+                .with_records(Some(Bytes::from_static(b"batches"))),
+            marks(PartitionData::default()).with_partition_index(1),
+            PartitionData::default()
+                .with_partition_index(2)
+                .with_error_code(1)
+                .with_high_watermark(-1)
+                .with_last_stable_offset(-1)
+                .with_log_start_offset(-1)
+                .with_aborted_transactions(None)
+                .with_records(Some(Bytes::new())),
+            diverged,
+        ];
+        let topic = FetchableTopicResponse::default()
+            .with_topic(TopicName(StrBytes::from_static_str("topic")))
+            .with_topic_id(Uuid::from_u128(7))
+            .with_partitions(partitions);
+        let mut expected = BytesMut::new();
+        let session_id = if version >= 7 { 42 } else { 0 };
+        FetchResponse::default()
+            .with_session_id(session_id)
+            .with_responses(vec![topic])
+            .encode(&mut expected, version)
+            .unwrap();
+        expected
     }
 
     #[test]
     fn the_bytes_are_those_of_the_generated_encoder_in_all_versions() {
-        let id = Uuid::from_u128(7);
-        for version in 4..=16 {
+        for version in 4..=18 {
             for committed in [false, true] {
-                let aborted = vec![AbortedTxn { producer_id: 5, first_offset: 2, last_offset: 4 }];
-                let topics = vec![TopicAnswer {
-                    name: "topic".into(),
-                    id,
-                    partitions: vec![
-                        (0, Ok(read(b"batches", aborted))),
-                        (1, Ok(read(b"", vec![]))),
-                        (2, Err(E::OffsetOutOfRange)),
-                    ],
-                }];
-                let mut head = BytesMut::new();
-                head.put_i32(0);
-                let frame = encode(head, version, topics, committed).concat();
-
-                let marks = |data: PartitionData| {
-                    data.with_high_watermark(9).with_last_stable_offset(8).with_log_start_offset(1)
-                };
-                let aborted = AbortedTransaction::default().with_producer_id(5.into()).with_first_offset(2);
-                let partitions = vec![
-                    marks(PartitionData::default())
-                        .with_aborted_transactions(committed.then(|| vec![aborted]))
-                        .with_records(Some(Bytes::from_static(b"batches"))),
-                    marks(PartitionData::default())
-                        .with_partition_index(1)
-                        .with_aborted_transactions(committed.then(Vec::new))
-                        .with_records(Some(Bytes::new())),
-                    PartitionData::default()
-                        .with_partition_index(2)
-                        .with_error_code(1)
-                        .with_high_watermark(-1)
-                        .with_last_stable_offset(-1)
-                        .with_log_start_offset(-1)
-                        .with_aborted_transactions(None)
-                        .with_records(Some(Bytes::new())),
-                ];
-                let topic = FetchableTopicResponse::default()
-                    .with_topic(TopicName(StrBytes::from_static_str("topic")))
-                    .with_topic_id(id)
-                    .with_partitions(partitions);
-                let mut expected = BytesMut::new();
-                FetchResponse::default().with_responses(vec![topic]).encode(&mut expected, version).unwrap();
+                let (frame, expected) = (ours(version, committed), generated(version, committed));
                 assert_eq!(frame[..4], (expected.len() as i32).to_be_bytes());
                 assert_eq!(frame[4..], expected[..], "v{version} committed {committed}");
             }

@@ -5,11 +5,11 @@ use kafka_protocol::messages::ApiKey;
 /// `(api, lowest, highest version)` that are decoded and answered.
 ///
 /// Upper bounds below the newest are choices: Produce 12, AddOffsetsToTxn 4, EndTxn 4 and TxnOffsetCommit 4 belong to
-/// KIP-890's second transaction protocol; AddPartitionsToTxn 4 is for brokers only; Fetch 17 and ListGroups 5 belong to features
-/// (replica directories, new group types) that one node without them has no answer for.
+/// KIP-890's second transaction protocol; AddPartitionsToTxn 4 is for brokers only; ListGroups 5 belongs to features
+/// (new group types) that one node without them has no answer for.
 pub(crate) const SPOKEN: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 11),
-    (ApiKey::Fetch, 4, 16),
+    (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 9),
     (ApiKey::Metadata, 0, 12),
     (ApiKey::OffsetCommit, 2, 9),
