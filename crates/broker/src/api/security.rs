@@ -390,7 +390,7 @@ pub(super) async fn raw_token(
             let mut frame = BytesMut::with_capacity(4 + token.len());
             frame.put_i32(token.len() as i32);
             frame.extend_from_slice(&token);
-            Ok(vec![frame.freeze()])
+            Ok(vec![crate::wire::frame::Piece::Bytes(frame.freeze())])
         }
         Answer::Failed(reason) => Err(RequestError::Sasl(reason)),
         Answer::IllegalState(reason) => Err(RequestError::Sasl(reason.to_owned())),
