@@ -62,7 +62,6 @@ pub fn code_of(error: &LogError) -> E {
         LogError::TooLarge { .. } => E::MessageTooLarge,
         LogError::OutOfOrderSequence { .. } => E::OutOfOrderSequenceNumber,
         LogError::InvalidProducerEpoch { .. } => E::InvalidProducerEpoch,
-        LogError::UnknownProducer { .. } => E::UnknownProducerId,
         LogError::InvalidTxnState { .. } => E::InvalidTxnState,
         LogError::CoordinatorFenced { .. } => E::TransactionCoordinatorFenced,
         LogError::InvalidConfig { .. } => E::InvalidConfig,

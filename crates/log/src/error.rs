@@ -130,14 +130,6 @@ pub enum LogError {
         /// Epoch known to this log.
         current: i16,
     },
-    /// A batch in mid-sequence of a producer this log knows nothing of.
-    #[error("producer {producer_id} is unknown here, but its batch starts at sequence {sequence}")]
-    UnknownProducer {
-        /// Producer id.
-        producer_id: i64,
-        /// The batch's base sequence.
-        sequence: i32,
-    },
     /// A non-transactional batch of a producer that has an open transaction here.
     #[error(
         "producer {producer_id} has a transaction open since offset {first_offset} and wrote outside of it"

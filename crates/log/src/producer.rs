@@ -4,8 +4,8 @@
 //! - E older than the known epoch: fenced. E newer: F must be 0.
 //! - same F, L as one of the last five batches: a repeat, answered with the earlier offsets;
 //! - else F must follow the last sequence (after `i32::MAX` comes 0).
-//! - P unknown: F must be 0, unless the log may have known P once: idle producers were forgotten, or records were deleted
-//!   from its start, and P's state perhaps with them.
+//! - P unknown: any F. The log may have known P once: idle producers are forgotten, and deleting records may take the
+//!   producers' state with them. So it has been since Kafka 2.5.
 //! - A transactional batch opens a transaction if none is open; a marker ends it. Until the marker is durable the last
 //!   stable offset stays before the transaction: a crash could still undo the decision.
 
@@ -53,6 +53,17 @@ impl Producer {
             last_seen: 0,
             txn_first_offset: None,
             batches: VecDeque::new(),
+        }
+    }
+
+    fn state(&self, producer_id: i64) -> ProducerState {
+        ProducerState {
+            producer_id,
+            epoch: self.epoch,
+            last_sequence: self.batches.back().map_or(-1, |b| b.last_sequence),
+            last_timestamp: self.last_timestamp,
+            coordinator_epoch: self.coordinator_epoch,
+            txn_first_offset: self.txn_first_offset,
         }
     }
 
@@ -111,8 +122,6 @@ impl Producer {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     map: HashMap<i64, Producer>,
-    /// Some producer was forgotten for being idle, so an unknown one need not be new.
-    forgot: bool,
     /// Open transactions: first offset -> producer.
     open: BTreeMap<i64, i64>,
     /// Ended transactions whose marker is not durable yet: first offset -> offset of the marker.
@@ -120,13 +129,9 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    pub(crate) fn from_map(map: HashMap<i64, Producer>, forgot: bool) -> Self {
+    pub(crate) fn from_map(map: HashMap<i64, Producer>) -> Self {
         let open = map.iter().filter_map(|(id, p)| Some((p.txn_first_offset?, *id))).collect();
-        Producers { map, forgot, open, undecided: BTreeMap::new() }
-    }
-
-    pub(crate) fn forgot(&self) -> bool {
-        self.forgot
+        Producers { map, open, undecided: BTreeMap::new() }
     }
 
     pub(crate) fn map(&self) -> &HashMap<i64, Producer> {
@@ -134,20 +139,11 @@ impl Producers {
     }
 
     /// Checks a batch without changing anything. `staged` is the producer's state including earlier batches of the same
-    /// append. `records_deleted`: the log does not start at offset 0 any more.
-    pub(crate) fn check(
-        &self,
-        staged: Option<&Producer>,
-        header: &BatchHeader,
-        records_deleted: bool,
-    ) -> Result<Check, LogError> {
+    /// append.
+    pub(crate) fn check(&self, staged: Option<&Producer>, header: &BatchHeader) -> Result<Check, LogError> {
         match staged.or_else(|| self.map.get(&header.producer_id)) {
             Some(producer) => producer.check(header),
-            None if header.base_sequence == 0 || records_deleted || self.forgot => Ok(Check::New),
-            None => Err(LogError::UnknownProducer {
-                producer_id: header.producer_id,
-                sequence: header.base_sequence,
-            }),
+            None => Ok(Check::New),
         }
     }
 
@@ -223,21 +219,16 @@ impl Producers {
 
     /// Forgets producers without open transaction that were last seen before `before_ms`.
     pub(crate) fn expire(&mut self, before_ms: i64) {
-        let before = self.map.len();
         self.map.retain(|_, p| p.txn_first_offset.is_some() || p.last_seen >= before_ms);
-        self.forgot |= self.map.len() < before;
+    }
+
+    /// What is known of one producer.
+    pub(crate) fn state(&self, producer_id: i64) -> Option<ProducerState> {
+        self.map.get(&producer_id).map(|p| p.state(producer_id))
     }
 
     pub(crate) fn states(&self) -> Vec<ProducerState> {
-        let state = |(id, p): (&i64, &Producer)| ProducerState {
-            producer_id: *id,
-            epoch: p.epoch,
-            last_sequence: p.batches.back().map_or(-1, |b| b.last_sequence),
-            last_timestamp: p.last_timestamp,
-            coordinator_epoch: p.coordinator_epoch,
-            txn_first_offset: p.txn_first_offset,
-        };
-        let mut states: Vec<_> = self.map.iter().map(state).collect();
+        let mut states: Vec<_> = self.map.iter().map(|(id, p)| p.state(*id)).collect();
         states.sort_unstable_by_key(|s| s.producer_id);
         states
     }

@@ -1,6 +1,6 @@
 //! The producers' state in a file (`<offset>.snapshot`): everything up to that offset, so that a start need not scan older
-//! segments. Layout, big endian, behind a CRC-32C of it all: version u16, u8 1 if producers were
-//! forgotten, count u32, then per producer: id i64, epoch i16,
+//! segments. Layout, big endian, behind a CRC-32C of it all: version u16, u8 that means
+//! nothing any more, count u32, then per producer: id i64, epoch i16,
 //! coordinator epoch i32, last timestamp i64, last seen i64, first offset of its open transaction i64 (-1: none), count u8
 //! of batches, and per batch first and last sequence i32, first and last offset i64, timestamp i64.
 
@@ -15,7 +15,7 @@ const VERSION: u16 = 1;
 pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(VERSION.to_be_bytes());
-    out.push(u8::from(producers.forgot()));
+    out.push(0);
     out.extend((producers.map().len() as u32).to_be_bytes());
     for (id, p) in producers.map() {
         out.extend(id.to_be_bytes());
@@ -58,7 +58,7 @@ pub(crate) fn decode(sealed: &[u8]) -> Option<Producers> {
     if u16::from_be_bytes(input.take()?) != VERSION {
         return None;
     }
-    let [forgot] = input.take()?;
+    let [_] = input.take()?;
     let count = u32::from_be_bytes(input.take()?);
     let mut map = HashMap::new();
     for _ in 0..count {
@@ -83,7 +83,7 @@ pub(crate) fn decode(sealed: &[u8]) -> Option<Producers> {
         }
         map.insert(id, producer);
     }
-    Some(Producers::from_map(map, forgot != 0))
+    Some(Producers::from_map(map))
 }
 
 #[cfg(test)]
@@ -110,10 +110,9 @@ mod tests {
             }
             map.insert(id, producer);
         }
-        let content = encode(&Producers::from_map(map.clone(), true));
+        let content = encode(&Producers::from_map(map.clone()));
         let restored = decode(&content).unwrap();
         assert_eq!(restored.map(), &map);
-        assert!(restored.forgot());
         assert_eq!(restored.first_unstable(), 40);
         for cut in 0..content.len() {
             assert!(decode(&content[..cut]).is_none());

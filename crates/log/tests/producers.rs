@@ -39,7 +39,6 @@ fn sequences_wrap_from_the_greatest_to_zero() {
     let fs = MemFs::new();
     let (log, _) = open(&fs, config()).unwrap();
     put(&log, sequenced(1, 0, 0, 1));
-    log.delete_records_before(1).unwrap(); // now a producer may start anywhere
     put(&log, sequenced(2, 0, i32::MAX - 1, 3)); // MAX-1, MAX, 0
     assert_eq!(log.producer_states()[1].last_sequence, 0);
     assert!(log.append(sequenced(2, 0, i32::MAX - 1, 3), 0).unwrap().duplicate);
@@ -49,10 +48,18 @@ fn sequences_wrap_from_the_greatest_to_zero() {
 }
 
 #[test]
-fn an_unknown_producer_starts_at_sequence_zero() {
+fn an_unknown_producer_may_start_at_any_sequence_but_not_leave_gaps() {
     let (log, _) = open(&MemFs::new(), config()).unwrap();
-    let error = log.append(sequenced(1, 0, 5, 1), 0).unwrap_err();
-    assert!(matches!(error, LogError::UnknownProducer { producer_id: 1, sequence: 5 }));
+    assert_eq!(log.producer_state(1), None);
+    put(&log, sequenced(1, 0, 5, 1));
+    assert_eq!(log.producer_state(1).map(|p| p.last_sequence), Some(5));
+    let error = log.append(sequenced(1, 0, 7, 1), 0).unwrap_err();
+    assert!(matches!(error, LogError::OutOfOrderSequence { expected: 6, got: 7, .. }));
+    // An end of a transaction makes a producer known: it starts at 0.
+    log.append_marker(2, 3, false, 0, 0).unwrap();
+    let error = log.append(sequenced(2, 3, 5, 1), 0).unwrap_err();
+    assert!(matches!(error, LogError::OutOfOrderSequence { expected: 0, got: 5, .. }));
+    put(&log, sequenced(2, 3, 0, 1));
 }
 
 #[test]

@@ -9,9 +9,24 @@
 //!                             └──┴───────────────────────────────────────────────────────────────┘
 //! ```
 //! Once `Prepare…` is durable the outcome is decided, whatever happens after. Rules and error codes are Kafka's (KIP-98, KIP-360).
+//!
+//! In the second protocol (KIP-890, `transaction.version` 2) every end raises the epoch, so that nothing of one transaction can
+//! be taken for part of the next; an abort is possible without a transaction, too. A request is a retry of an end where it names
+//! the epoch before the present one:
+//!
+//! | state | abort: retry | abort: present epoch | commit: retry | commit: present epoch |
+//! |---|---|---|---|---|
+//! | Empty | fenced | aborts, raising the epoch | fenced | INVALID_TXN_STATE |
+//! | CompleteAbort | answered again | aborts, raising the epoch | INVALID_TXN_STATE | INVALID_TXN_STATE |
+//! | CompleteCommit | INVALID_TXN_STATE | aborts, raising the epoch | answered again | INVALID_TXN_STATE |
 
 use kafka_protocol::ResponseError as E;
 use std::collections::BTreeSet;
+
+/// No producer id.
+pub const NO_PRODUCER_ID: i64 = -1;
+/// No producer epoch.
+pub const NO_PRODUCER_EPOCH: i16 = -1;
 
 /// Where a transactional id stands; the codes are those of Kafka's `__transaction_state` records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +65,32 @@ impl TxnState {
     pub fn from_code(code: i8) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.code() == code)
     }
+
+    /// The name that ListTransactions and DescribeTransactions show.
+    pub fn name(self) -> &'static str {
+        match self {
+            TxnState::Empty => "Empty",
+            TxnState::Ongoing => "Ongoing",
+            TxnState::PrepareCommit => "PrepareCommit",
+            TxnState::PrepareAbort => "PrepareAbort",
+            TxnState::CompleteCommit => "CompleteCommit",
+            TxnState::CompleteAbort => "CompleteAbort",
+        }
+    }
+
+    /// Whether it is decided and not known to be marked everywhere.
+    pub fn is_prepared(self) -> bool {
+        matches!(self, TxnState::PrepareCommit | TxnState::PrepareAbort)
+    }
+}
+
+/// Which protocol a client speaks: KIP-890's `transaction.version`, told by the version of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TxnVersion {
+    /// Partitions are added by requests of their own, the epoch stays over transactions.
+    V1,
+    /// Partitions are added by the writes, every end raises the epoch.
+    V2,
 }
 
 /// All that is known of a transactional id.
@@ -57,8 +98,14 @@ impl TxnState {
 pub struct TxnMeta {
     /// The producer id.
     pub producer_id: i64,
+    /// The producer id before the last change of it, by which a client whose answer was lost is known; -1 for none.
+    pub prev_producer_id: i64,
+    /// The producer id that takes over when the decided transaction is complete, as its epochs are used up; -1 for none.
+    pub next_producer_id: i64,
     /// The epoch of the one producer that is not fenced.
     pub epoch: i16,
+    /// The epoch before the last bump, by which a producer whose answer was lost is known (KIP-360); -1 for none. Not stored.
+    pub last_epoch: i16,
     /// An open transaction is aborted after so long.
     pub timeout_ms: i32,
     /// Where it stands.
@@ -67,10 +114,10 @@ pub struct TxnMeta {
     pub partitions: BTreeSet<(String, i32)>,
     /// The last change, ms since epoch.
     pub updated_ms: i64,
-    /// The begin of the transaction, ms since epoch; -1 without one.
+    /// The begin of the last transaction, ms since epoch; -1 without one.
     pub started_ms: i64,
-    /// The epoch before the last bump, by which a producer whose answer was lost is known (KIP-360); -1 for none. Not stored.
-    pub last_epoch: i16,
+    /// The protocol of the client that caused the last change.
+    pub client: TxnVersion,
 }
 
 /// What InitProducerId leads to.
@@ -78,10 +125,8 @@ pub struct TxnMeta {
 pub enum InitStep {
     /// Store this, answer with its id and epoch.
     Ready(TxnMeta),
-    /// The answer to the same request was lost: answer again, nothing changes.
-    Again,
-    /// Store this (a decided abort of the predecessor's transaction), complete it, then ask again.
-    AbortFirst(TxnMeta),
+    /// Abort the predecessor's transaction ([`TxnMeta::fenced_abort`]), complete it, then ask again.
+    AbortFirst,
     /// Complete what is decided, then ask again.
     CompleteFirst,
     /// The epochs are used up: store this with a new producer id filled in.
@@ -99,23 +144,32 @@ pub enum EndStep {
     CompleteFirst,
 }
 
+/// Whether no producer may get the next epoch: the greatest one is kept for fencing.
+fn is_exhausted(epoch: i16) -> bool {
+    epoch >= i16::MAX - 1
+}
+
 impl TxnMeta {
     /// A transactional id that was never used.
     pub fn new(producer_id: i64, epoch: i16, timeout_ms: i32, now_ms: i64) -> Self {
         Self {
             producer_id,
+            prev_producer_id: NO_PRODUCER_ID,
+            next_producer_id: NO_PRODUCER_ID,
             epoch,
+            last_epoch: NO_PRODUCER_EPOCH,
             timeout_ms,
             state: TxnState::Empty,
             partitions: BTreeSet::new(),
             updated_ms: now_ms,
             started_ms: -1,
-            last_epoch: -1,
+            client: TxnVersion::V1,
         }
     }
 
-    fn is_epoch_used_up(&self) -> bool {
-        self.epoch >= i16::MAX - 1
+    /// Whether the next bump of the epoch needs a new producer id.
+    pub fn is_epoch_exhausted(&self) -> bool {
+        is_exhausted(self.epoch)
     }
 
     /// Whether this is the producer that is not fenced.
@@ -132,37 +186,48 @@ impl TxnMeta {
     /// A producer starts with this transactional id. `known` is what it believes to be (KIP-360), `None` for a new one.
     pub fn init(&self, known: Option<(i64, i16)>, timeout_ms: i32, now_ms: i64) -> Result<InitStep, E> {
         if let Some((id, epoch)) = known {
-            let same = id == self.producer_id && epoch == self.epoch;
-            let again = id == self.producer_id && epoch == self.last_epoch;
-            if !same && !again {
+            let rotated = id == self.prev_producer_id && is_exhausted(epoch);
+            if id != self.producer_id && !rotated {
                 return Err(E::ProducerFenced);
             }
-            if again && !same && self.state == TxnState::Empty {
-                return Ok(InitStep::Again);
+            // The open or decided transaction of a successor is not this producer's to end.
+            let present = id == self.producer_id && epoch == self.epoch;
+            if !present && epoch != self.last_epoch {
+                return Err(E::ProducerFenced);
             }
         }
         match self.state {
             TxnState::PrepareCommit | TxnState::PrepareAbort => Ok(InitStep::CompleteFirst),
-            TxnState::Ongoing => Ok(InitStep::AbortFirst(self.fenced_abort(now_ms))),
+            TxnState::Ongoing => Ok(InitStep::AbortFirst),
             TxnState::Empty | TxnState::CompleteCommit | TxnState::CompleteAbort => {
-                let mut next = Self::new(self.producer_id, self.epoch, timeout_ms, now_ms);
-                if self.is_epoch_used_up() {
-                    next.epoch = 0;
+                let mut next = self.clone();
+                next.state = TxnState::Empty;
+                (next.timeout_ms, next.updated_ms, next.started_ms) = (timeout_ms, now_ms, -1);
+                next.partitions.clear();
+                let present = known.is_none_or(|(id, epoch)| (id, epoch) == (self.producer_id, self.epoch));
+                if !present {
+                    // The answer to the same request was lost: the same again.
+                    return Ok(InitStep::Ready(next));
+                }
+                next.last_epoch = if known.is_some() { self.epoch } else { NO_PRODUCER_EPOCH };
+                if self.is_epoch_exhausted() {
+                    (next.prev_producer_id, next.epoch) = (self.producer_id, 0);
                     return Ok(InitStep::NewProducerId(next));
                 }
                 next.epoch = self.epoch + 1;
-                next.last_epoch = if known.is_some() { self.epoch } else { -1 };
                 Ok(InitStep::Ready(next))
             }
         }
     }
 
     /// The abort of the open transaction under the next epoch, so that nothing of its producer is taken after the markers.
-    pub fn fenced_abort(&self, now_ms: i64) -> Self {
+    /// `new_id` is needed where the epochs are used up.
+    pub fn fenced_abort(&self, new_id: Option<i64>, now_ms: i64) -> Self {
         let mut next = self.clone();
         next.state = TxnState::PrepareAbort;
+        next.last_epoch = self.epoch;
         next.epoch = self.epoch.saturating_add(1);
-        next.last_epoch = -1;
+        next.next_producer_id = new_id.unwrap_or(NO_PRODUCER_ID);
         next.updated_ms = now_ms;
         next
     }
@@ -173,6 +238,7 @@ impl TxnMeta {
         producer_id: i64,
         epoch: i16,
         partitions: impl IntoIterator<Item = (String, i32)>,
+        client: TxnVersion,
         now_ms: i64,
     ) -> Result<Option<Self>, E> {
         self.check_producer(producer_id, epoch)?;
@@ -190,38 +256,78 @@ impl TxnMeta {
         if self.state == TxnState::Ongoing && next.partitions.len() == self.partitions.len() {
             return Ok(None);
         }
-        next.updated_ms = now_ms;
+        (next.updated_ms, next.client) = (now_ms, client);
         Ok(Some(next))
     }
 
-    /// Whether this producer may write to the partition as part of its transaction.
-    pub fn check_write(&self, producer_id: i64, epoch: i16, partition: &(String, i32)) -> Result<(), E> {
-        if producer_id != self.producer_id {
-            return Err(E::InvalidProducerIdMapping);
+    /// Whether a partition is part of this producer's open transaction. TRANSACTION_ABORTABLE where it is not; the state of the
+    /// transaction is not asked for, as Kafka does.
+    pub fn verify(&self, producer_id: i64, epoch: i16, partition: &(String, i32)) -> Result<(), E> {
+        self.check_producer(producer_id, epoch)?;
+        match self.state {
+            state if state.is_prepared() => Err(E::ConcurrentTransactions),
+            TxnState::Ongoing if self.partitions.contains(partition) => Ok(()),
+            _ => Err(E::TransactionAbortable),
         }
-        if epoch != self.epoch {
-            return Err(E::InvalidProducerEpoch);
-        }
-        if self.state != TxnState::Ongoing || !self.partitions.contains(partition) {
-            return Err(E::InvalidTxnState);
-        }
-        Ok(())
     }
 
-    /// Ends the transaction.
-    pub fn end(&self, producer_id: i64, epoch: i16, commit: bool, now_ms: i64) -> Result<EndStep, E> {
-        self.check_producer(producer_id, epoch)?;
+    /// Ends the transaction, as a client of the version asks for it. `new_id` is needed in V2 where the epochs are used up.
+    pub fn end(
+        &self,
+        (producer_id, epoch): (i64, i16),
+        commit: bool,
+        client: TxnVersion,
+        new_id: Option<i64>,
+        now_ms: i64,
+    ) -> Result<EndStep, E> {
+        let (mut is_retry, mut is_present) = (false, true);
+        if client == TxnVersion::V1 {
+            self.check_producer(producer_id, epoch)?;
+        } else {
+            let rotated =
+                producer_id == self.prev_producer_id && epoch == i16::MAX - 1 && self.epoch == 0;
+            if producer_id != self.producer_id && !rotated {
+                return Err(E::InvalidProducerIdMapping);
+            }
+            is_retry = rotated || self.epoch.checked_sub(1) == Some(epoch);
+            is_present = !rotated && epoch == self.epoch;
+            let is_valid = match self.state {
+                TxnState::Ongoing | TxnState::Empty => is_present,
+                TxnState::PrepareCommit | TxnState::PrepareAbort => is_retry,
+                TxnState::CompleteCommit | TxnState::CompleteAbort => is_retry || is_present,
+            };
+            if !is_valid {
+                return Err(E::ProducerFenced);
+            }
+        }
+        let empty_abort = client == TxnVersion::V2 && is_present && !commit;
         match (self.state, commit) {
-            (TxnState::Ongoing, _) => {
-                let mut next = self.clone();
-                next.state = if commit { TxnState::PrepareCommit } else { TxnState::PrepareAbort };
-                next.updated_ms = now_ms;
+            (TxnState::Ongoing, _) => Ok(EndStep::Prepare(self.decided(commit, client, new_id, now_ms))),
+            (TxnState::CompleteCommit, true) | (TxnState::CompleteAbort, false)
+                if is_retry || client == TxnVersion::V1 =>
+            {
+                Ok(EndStep::Already)
+            }
+            (TxnState::PrepareCommit, true) | (TxnState::PrepareAbort, false) => Ok(EndStep::CompleteFirst),
+            (TxnState::Empty | TxnState::CompleteCommit | TxnState::CompleteAbort, false) if empty_abort => {
+                let mut next = self.decided(false, client, new_id, now_ms);
+                next.started_ms = now_ms;
                 Ok(EndStep::Prepare(next))
             }
-            (TxnState::CompleteCommit, true) | (TxnState::CompleteAbort, false) => Ok(EndStep::Already),
-            (TxnState::PrepareCommit, true) | (TxnState::PrepareAbort, false) => Ok(EndStep::CompleteFirst),
             _ => Err(E::InvalidTxnState),
         }
+    }
+
+    fn decided(&self, commit: bool, client: TxnVersion, new_id: Option<i64>, now_ms: i64) -> Self {
+        let mut next = self.clone();
+        next.state = if commit { TxnState::PrepareCommit } else { TxnState::PrepareAbort };
+        if client == TxnVersion::V2 {
+            next.last_epoch = self.epoch;
+            next.epoch = self.epoch.saturating_add(1);
+            next.next_producer_id = new_id.unwrap_or(NO_PRODUCER_ID);
+        }
+        (next.updated_ms, next.client) = (now_ms, client);
+        next
     }
 
     /// After all markers are durable; `None` where nothing was decided.
@@ -233,132 +339,23 @@ impl TxnMeta {
         };
         let mut next = self.clone();
         next.state = state;
+        if self.next_producer_id != NO_PRODUCER_ID {
+            (next.prev_producer_id, next.producer_id, next.epoch) =
+                (self.producer_id, self.next_producer_id, 0);
+            next.next_producer_id = NO_PRODUCER_ID;
+        }
         next.partitions.clear();
         next.updated_ms = now_ms;
-        next.started_ms = -1;
         Some(next)
     }
 
-    /// Whether the open transaction has lasted too long.
-    pub fn has_timed_out(&self, now_ms: i64) -> bool {
-        self.state == TxnState::Ongoing
-            && now_ms.saturating_sub(self.started_ms) >= i64::from(self.timeout_ms)
+    /// When the open transaction is aborted, ms since epoch; `None` without one.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        let open = self.state == TxnState::Ongoing;
+        open.then(|| self.started_ms.saturating_add(i64::from(self.timeout_ms)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(state: TxnState) -> TxnMeta {
-        let mut meta = TxnMeta::new(7, 3, 1000, 0);
-        meta.state = state;
-        if state == TxnState::Ongoing || matches!(state, TxnState::PrepareAbort | TxnState::PrepareCommit) {
-            meta.partitions.insert(("t".into(), 0));
-            meta.started_ms = 0;
-        }
-        meta
-    }
-
-    fn init_outcome(meta: &TxnMeta, known: Option<(i64, i16)>) -> String {
-        match meta.init(known, 5, 9) {
-            Ok(InitStep::Ready(n)) => format!("ready {}", n.epoch),
-            Ok(InitStep::Again) => "again".into(),
-            Ok(InitStep::AbortFirst(n)) => format!("abort under {}", n.epoch),
-            Ok(InitStep::CompleteFirst) => "complete first".into(),
-            Ok(InitStep::NewProducerId(n)) => format!("new id {}", n.epoch),
-            Err(e) => e.to_string(),
-        }
-    }
-
-    #[test]
-    fn init_by_state() {
-        use TxnState::*;
-        for (state, new, same, old) in [
-            (Empty, "ready 4", "ready 4", "ProducerFenced"),
-            (Ongoing, "abort under 4", "abort under 4", "ProducerFenced"),
-            (PrepareCommit, "complete first", "complete first", "ProducerFenced"),
-            (PrepareAbort, "complete first", "complete first", "ProducerFenced"),
-            (CompleteCommit, "ready 4", "ready 4", "ProducerFenced"),
-            (CompleteAbort, "ready 4", "ready 4", "ProducerFenced"),
-        ] {
-            assert_eq!(init_outcome(&at(state), None), new, "{state:?}, new producer");
-            assert_eq!(init_outcome(&at(state), Some((7, 3))), same, "{state:?}, the same producer");
-            assert_eq!(init_outcome(&at(state), Some((7, 2))), old, "{state:?}, a fenced producer");
-            assert_eq!(init_outcome(&at(state), Some((8, 3))), "ProducerFenced", "{state:?}, another id");
-        }
-    }
-
-    #[test]
-    fn a_bump_whose_answer_was_lost_is_answered_again() {
-        let InitStep::Ready(bumped) = at(TxnState::Empty).init(Some((7, 3)), 5, 9).unwrap() else { panic!() };
-        assert_eq!(bumped.epoch, 4);
-        assert_eq!(init_outcome(&bumped, Some((7, 3))), "again");
-        assert_eq!(init_outcome(&bumped, Some((7, 4))), "ready 5");
-        // A producer that only shares the id and was fenced by a new one is not taken for it.
-        let InitStep::Ready(fenced) = at(TxnState::Empty).init(None, 5, 9).unwrap() else { panic!() };
-        assert_eq!(init_outcome(&fenced, Some((7, 3))), "ProducerFenced");
-    }
-
-    #[test]
-    fn used_up_epochs_lead_to_a_new_producer_id() {
-        let mut meta = at(TxnState::CompleteCommit);
-        meta.epoch = i16::MAX - 1;
-        assert_eq!(init_outcome(&meta, None), "new id 0");
-        meta.state = TxnState::Ongoing;
-        assert_eq!(init_outcome(&meta, None), format!("abort under {}", i16::MAX));
-    }
-
-    #[test]
-    fn end_by_state() {
-        use TxnState::*;
-        let outcome = |state, commit| match at(state).end(7, 3, commit, 9) {
-            Ok(EndStep::Prepare(n)) => format!("{:?}", n.state),
-            Ok(EndStep::Already) => "already".into(),
-            Ok(EndStep::CompleteFirst) => "complete".into(),
-            Err(e) => e.to_string(),
-        };
-        for (state, commit, abort) in [
-            (Empty, "InvalidTxnState", "InvalidTxnState"),
-            (Ongoing, "PrepareCommit", "PrepareAbort"),
-            (PrepareCommit, "complete", "InvalidTxnState"),
-            (PrepareAbort, "InvalidTxnState", "complete"),
-            (CompleteCommit, "already", "InvalidTxnState"),
-            (CompleteAbort, "InvalidTxnState", "already"),
-        ] {
-            assert_eq!(outcome(state, true), commit, "{state:?}");
-            assert_eq!(outcome(state, false), abort, "{state:?}");
-        }
-        assert_eq!(at(Ongoing).end(7, 2, true, 9), Err(E::ProducerFenced));
-        assert_eq!(at(Ongoing).end(8, 3, true, 9), Err(E::InvalidProducerIdMapping));
-    }
-
-    #[test]
-    fn add_partitions_by_state() {
-        use TxnState::*;
-        let new = ("u".to_owned(), 1);
-        for state in [Empty, Ongoing, CompleteCommit, CompleteAbort] {
-            let next = at(state).add_partitions(7, 3, [new.clone()], 9).unwrap().unwrap();
-            assert_eq!(next.state, Ongoing, "{state:?}");
-            assert!(next.partitions.contains(&new));
-            assert_eq!(next.check_write(7, 3, &new), Ok(()));
-            assert_eq!(next.started_ms, if state == Ongoing { 0 } else { 9 });
-        }
-        for state in [PrepareCommit, PrepareAbort] {
-            assert_eq!(at(state).add_partitions(7, 3, [new.clone()], 9), Err(E::ConcurrentTransactions));
-        }
-        assert_eq!(at(Ongoing).add_partitions(7, 3, [("t".to_owned(), 0)], 9), Ok(None));
-        assert_eq!(at(Ongoing).add_partitions(7, 2, [new.clone()], 9), Err(E::ProducerFenced));
-        assert_eq!(at(Ongoing).check_write(7, 3, &new), Err(E::InvalidTxnState));
-        assert_eq!(at(Ongoing).check_write(7, 2, &("t".into(), 0)), Err(E::InvalidProducerEpoch));
-        assert_eq!(at(PrepareAbort).check_write(7, 3, &("t".into(), 0)), Err(E::InvalidTxnState));
-    }
-
-    #[test]
-    fn only_open_transactions_time_out() {
-        for state in TxnState::ALL {
-            assert_eq!(at(state).has_timed_out(1000), state == TxnState::Ongoing);
-            assert!(!at(state).has_timed_out(999));
-        }
-    }
-}
+#[path = "state_tests.rs"]
+mod tests;

@@ -24,9 +24,8 @@ impl Log {
     /// ([`Appended::duplicate`]).
     ///
     /// # Errors
-    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::InvalidRecords`],
-    /// [`LogError::TooLarge`]; for producers
-    /// [`LogError::OutOfOrderSequence`], [`LogError::InvalidProducerEpoch`], [`LogError::UnknownProducer`],
+    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::InvalidRecords`], [`LogError::TooLarge`];
+    /// for producers [`LogError::OutOfOrderSequence`], [`LogError::InvalidProducerEpoch`],
     /// [`LogError::InvalidTxnState`]; [`LogError::StorageFull`] (retry later), [`LogError::Io`],
     /// [`LogError::Poisoned`], [`LogError::Closed`].
     pub fn append(&self, batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
@@ -116,14 +115,13 @@ impl Log {
 
     /// Checks sequences and epochs. `Some`: all of it is a repeat.
     fn check_producers(&self, writer: &Writer, parts: &[Part]) -> Result<Option<BatchMeta>, LogError> {
-        let records_deleted = self.start_offset() > 0;
         let mut repeats: Option<BatchMeta> = None;
         let mut repeated = 0;
         // Producers as they will be after the batches before; only needed when there are several.
         let mut staged: Vec<(i64, Producer)> = Vec::new();
         for (_, header) in parts.iter().filter(|(_, h)| h.has_producer()) {
             let earlier = staged.iter_mut().find(|(id, _)| *id == header.producer_id);
-            match writer.producers.check(earlier.as_ref().map(|(_, p)| p), header, records_deleted)? {
+            match writer.producers.check(earlier.as_ref().map(|(_, p)| p), header)? {
                 Check::Repeat(meta) => {
                     repeated += 1;
                     let first = repeats.get_or_insert(meta);

@@ -138,6 +138,11 @@ impl Log {
         self.writer.lock().producers.states()
     }
 
+    /// What is known of one producer.
+    pub fn producer_state(&self, producer_id: i64) -> Option<ProducerState> {
+        self.writer.lock().producers.state(producer_id)
+    }
+
     /// All open transactions, oldest first.
     pub fn open_transactions(&self) -> Vec<OpenTxn> {
         self.writer.lock().producers.open_transactions()
