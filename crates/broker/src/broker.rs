@@ -4,14 +4,14 @@ use crate::alarm::Alarm;
 use crate::config::BrokerConfig;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
-use crate::group::{Committer, GroupCoordinator, GroupSettings, OffsetWrite, TxnWriter};
+use crate::group::{GroupCoordinator, GroupSettings};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
 use crate::server::Network;
 use crate::store::meta::{ClusterFile, MetaStore};
 use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
-use crate::txn::{ProducerIdentity, TxnCoordinator};
+use crate::txn::TxnCoordinator;
 use crate::wait::now_ms;
 use bd_log::{Flusher, FlusherConfig};
 use kafka_protocol::ResponseError as E;
@@ -191,34 +191,6 @@ impl Broker {
             // Somebody else was faster.
             Err(error) if error.code() == E::TopicAlreadyExists => self.topics.get(name).ok_or(error),
             other => other,
-        }
-    }
-
-    /// Offsets as part of a producer's open transaction, under the group's member and generation (KIP-447). `done` gets one
-    /// result for each when they are durable.
-    pub fn txn_commit_offsets(
-        &self,
-        transactional_id: &str,
-        producer: ProducerIdentity,
-        committer: Committer<'_>,
-        writes: Vec<OffsetWrite>,
-        done: impl FnOnce(Vec<Option<E>>) + Send + 'static,
-    ) {
-        let n = writes.len();
-        let index = match self.groups.partition_for(committer.group) {
-            Ok(partition) => partition.index,
-            Err(error) => return done(vec![Some(error); n]),
-        };
-        let place = (OFFSETS_TOPIC.to_owned(), index);
-        let writer = TxnWriter { producer_id: producer.producer_id, epoch: producer.epoch };
-        let mut done = Some(done);
-        let result = self.txns.while_open(transactional_id, producer, &place, || {
-            if let Some(done) = done.take() {
-                self.groups.commit(committer, Some(writer), writes, done);
-            }
-        });
-        if let (Err(error), Some(done)) = (result, done) {
-            done(vec![Some(error); n]);
         }
     }
 

@@ -54,6 +54,7 @@ mod store;
 mod topic_config;
 mod topics;
 pub mod txn;
+mod validate;
 mod wait;
 mod wire;
 
@@ -63,8 +64,8 @@ pub use error::{BrokerError, code_of};
 pub use kafka_protocol::ResponseError;
 pub use metrics::{Counters, CountersSnapshot};
 pub use partition::{LEADER_EPOCH, Partition};
-pub use produce::Produced;
+pub use produce::{PartitionRecords, ProduceCall, Produced};
 pub use topic_config::ConfigError;
 pub use topics::{OFFSETS_TOPIC, TXN_TOPIC, Topic, TopicError, Topics, is_internal};
-pub use txn::ProducerIdentity;
+pub use txn::{ProducerIdentity, TxnVersion};
 pub use wait::Signal;

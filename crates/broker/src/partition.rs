@@ -83,8 +83,7 @@ impl Partition {
         batch: BatchBuilder,
     ) -> Result<Appended, LogError> {
         let _one_at_a_time = self.numbering.lock();
-        let states = self.log.producer_states();
-        let known = states.iter().find(|p| p.producer_id == producer_id && p.epoch == epoch);
+        let known = self.log.producer_state(producer_id).filter(|p| p.epoch == epoch);
         let sequence = known.map_or(0, |p| p.last_sequence.wrapping_add(1) & i32::MAX);
         self.append(batch.producer(producer_id, epoch, sequence).transactional(true).build())
     }
@@ -96,7 +95,18 @@ impl Partition {
         epoch: i16,
         commit: bool,
     ) -> Result<Appended, LogError> {
-        self.log.append_marker(producer_id, epoch, commit, COORDINATOR_EPOCH, LEADER_EPOCH)
+        self.append_marker_of(producer_id, epoch, commit, COORDINATOR_EPOCH)
+    }
+
+    /// Appends a marker in the name of a coordinator.
+    pub(crate) fn append_marker_of(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        commit: bool,
+        coordinator_epoch: i32,
+    ) -> Result<Appended, LogError> {
+        self.log.append_marker(producer_id, epoch, commit, coordinator_epoch, LEADER_EPOCH)
     }
 
     /// Calls `done` when all below `end_offset` is durable (group commit); readers are woken first.

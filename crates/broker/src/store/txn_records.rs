@@ -113,7 +113,10 @@ impl Reader<'_> {
     }
 
     /// Hands each tagged field to `each`.
-    fn tags(&mut self, mut each: impl FnMut(u32, Fields<'_>) -> Result<(), BadRecord>) -> Result<(), BadRecord> {
+    fn tags(
+        &mut self,
+        mut each: impl FnMut(u32, Fields<'_>) -> Result<(), BadRecord>,
+    ) -> Result<(), BadRecord> {
         if self.flexible {
             for _ in 0..self.varint()? {
                 let (tag, size) = (self.varint()?, self.varint()?);

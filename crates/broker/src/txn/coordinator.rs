@@ -1,6 +1,6 @@
 //! The coordinator of all transactional ids.
 //!
-//! Every step is durable in `__transaction_state` before it is answered, and each id takes one step at a time. A commit is
+//! Every step is durable in `__transaction_state` before it is answered. An end is
 //!
 //! ```text
 //!  PrepareCommit durable ─▶ markers in all partitions, __consumer_offsets too, durable ─▶ CompleteCommit ─▶ answer
@@ -9,21 +9,26 @@
 //! A crash before the first arrow aborts the transaction, one after it completes it at the next start. `CompleteCommit` need not
 //! be durable for the answer: the records of the id's next transaction come after it in the same log.
 //!
-//! Calls block until their records are durable; tasks call them from a blocking thread.
+//! # Locks and fsyncs
+//! An id's state changes in memory when its record is in the log, in the log's order, under a lock that is held shortly; who
+//! answers by the state waits, without the lock, until what it rests on is durable (`Stored::end`). So the fsyncs of all ids are
+//! shared, and a producer's first records of a transaction are written while the record that begins it is on its way to the disk.
+//! A second lock of each id is held over whole steps (InitProducerId, EndTxn, time-outs): one after the other.
+//!
+//! Calls that wait block; tasks call them from a blocking thread.
 
-use super::state::{EndStep, InitStep, TxnMeta, TxnState};
+use super::state::{EndStep, InitStep, TxnMeta, TxnVersion};
 use crate::alarm::Alarm;
-use crate::error::code_of;
 use crate::group::{GroupCoordinator, partition_of};
 use crate::partition::Partition;
 use crate::producer_ids::ProducerIds;
 use crate::store::txn_records;
 use crate::topics::{OFFSETS_TOPIC, TXN_TOPIC, Topics};
-use crate::wait::{Gather, blocking, now_ms};
+use crate::wait::now_ms;
 use bd_log::batch::BatchBuilder;
 use kafka_protocol::ResponseError as E;
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Kafka's bound on a transactional id is that of its strings.
@@ -38,11 +43,22 @@ pub struct ProducerIdentity {
     pub epoch: i16,
 }
 
-/// One transactional id. Writers of its state hold the lock for the whole step; those who append as part of its transaction hold
-/// it shared, so that no record can slip in after the marker.
+/// What is known of an id, and how much of `__transaction_state` must be durable for it to be so after a crash, too.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) meta: Option<TxnMeta>,
+    /// An end offset.
+    pub(super) end: i64,
+}
+
+/// One transactional id. Those who append as part of its transaction hold the state's lock shared meanwhile, so that no record
+/// can slip in after the marker.
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: String,
-    pub(super) meta: RwLock<Option<TxnMeta>>,
+    /// Held over whole steps; taken before `state`.
+    pub(super) step: Mutex<()>,
+    pub(super) state: RwLock<Stored>,
 }
 
 /// See the module's documentation.
@@ -50,11 +66,13 @@ pub struct TxnCoordinator {
     pub(super) topics: Arc<Topics>,
     pub(super) groups: Arc<GroupCoordinator>,
     pub(super) alarm: Arc<Alarm>,
-    producer_ids: ProducerIds,
+    pub(super) producer_ids: ProducerIds,
     partitions: i32,
     max_timeout_ms: i32,
     pub(super) expiration_ms: i64,
     pub(super) entries: RwLock<HashMap<String, Arc<Entry>>>,
+    /// When (ms since epoch) which id must be looked at: its transaction has lasted too long, or could not be completed.
+    pub(super) timers: Mutex<BTreeSet<(i64, String)>>,
 }
 
 impl TxnCoordinator {
@@ -74,6 +92,7 @@ impl TxnCoordinator {
             max_timeout_ms: config.transaction_max_timeout_ms,
             expiration_ms: config.transactional_id_expiration_ms,
             entries: RwLock::default(),
+            timers: Mutex::default(),
         }
     }
 
@@ -97,8 +116,19 @@ impl TxnCoordinator {
         self.entries.read().get(transactional_id).cloned()
     }
 
+    /// The entry of an id that some producer was initialised for.
+    pub(super) fn known(&self, transactional_id: &str) -> Result<Arc<Entry>, E> {
+        if transactional_id.is_empty() {
+            return Err(E::InvalidRequest);
+        }
+        self.entry(transactional_id).ok_or(E::InvalidProducerIdMapping)
+    }
+
     pub(super) fn entry_or_new(&self, transactional_id: &str) -> Arc<Entry> {
-        let new = || Arc::new(Entry { id: transactional_id.to_owned(), meta: RwLock::new(None) });
+        let new = || {
+            let id = transactional_id.to_owned();
+            Arc::new(Entry { id, step: Mutex::default(), state: RwLock::default() })
+        };
         if let Some(entry) = self.entry(transactional_id) {
             return entry;
         }
@@ -122,53 +152,66 @@ impl TxnCoordinator {
         if timeout_ms <= 0 || timeout_ms > self.max_timeout_ms {
             return Err(E::InvalidTransactionTimeout);
         }
-        let mut known = known.map(|k| (k.producer_id, k.epoch));
+        let known = known.map(|k| (k.producer_id, k.epoch));
         let entry = self.entry_or_new(id);
-        let mut meta = entry.meta.write();
+        let _step = entry.step.lock();
         if !self.entry(id).is_some_and(|e| Arc::ptr_eq(&e, &entry)) {
             // It expired just now; the producer asks again.
             return Err(E::ConcurrentTransactions);
         }
         loop {
-            let step = match meta.as_ref() {
+            let mut stored = entry.state.write();
+            let step = match &stored.meta {
                 Some(current) => current.init(known, timeout_ms, now_ms())?,
                 None => InitStep::NewProducerId(TxnMeta::new(-1, 0, timeout_ms, now_ms())),
             };
-            match step {
-                InitStep::Again => break,
-                InitStep::Ready(next) => {
-                    self.store(&entry, &mut meta, next)?;
-                    break;
-                }
+            let next = match step {
+                InitStep::Ready(next) => next,
                 InitStep::NewProducerId(mut next) => {
                     next.producer_id = self.producer_ids.next()?;
-                    self.store(&entry, &mut meta, next)?;
-                    break;
+                    next
                 }
-                InitStep::AbortFirst(next) => {
-                    // A producer that named itself was found to be the right one; the abort has now raised its epoch.
-                    known = None;
-                    self.store(&entry, &mut meta, next)?;
-                    self.complete(&entry, &mut meta)?;
+                InitStep::AbortFirst => {
+                    self.fence(&entry, &mut stored)?;
+                    drop(stored);
+                    self.complete(&entry)?;
+                    continue;
                 }
-                InitStep::CompleteFirst => self.complete(&entry, &mut meta)?,
-            }
+                InitStep::CompleteFirst => {
+                    drop(stored);
+                    self.complete(&entry)?;
+                    continue;
+                }
+            };
+            let identity = ProducerIdentity { producer_id: next.producer_id, epoch: next.epoch };
+            self.put(&entry, &mut stored, next)?;
+            let end = stored.end;
+            drop(stored);
+            self.wait_stored(&entry, end)?;
+            return Ok(identity);
         }
-        let current = meta.as_ref().ok_or(E::CoordinatorNotAvailable)?;
-        Ok(ProducerIdentity { producer_id: current.producer_id, epoch: current.epoch })
     }
 
-    /// Makes a step durable, then takes it.
-    pub(super) fn store(&self, entry: &Entry, meta: &mut Option<TxnMeta>, next: TxnMeta) -> Result<(), E> {
+    /// Decides that the open transaction is aborted, under the next epoch.
+    pub(super) fn fence(&self, entry: &Entry, stored: &mut Stored) -> Result<(), E> {
+        let Some(current) = &stored.meta else { return Ok(()) };
+        let new_id = self.new_id_for(current, TxnVersion::V2)?;
+        let next = current.fenced_abort(new_id, now_ms());
+        self.put(entry, stored, next)
+    }
+
+    /// The producer id that takes over where an end uses the last epoch up.
+    fn new_id_for(&self, meta: &TxnMeta, client: TxnVersion) -> Result<Option<i64>, E> {
+        let needed = client == TxnVersion::V2 && meta.is_epoch_exhausted();
+        needed.then(|| self.producer_ids.next()).transpose()
+    }
+
+    /// Takes a step: its record is in the log, not yet durable, when this returns.
+    pub(super) fn put(&self, entry: &Entry, stored: &mut Stored, next: TxnMeta) -> Result<(), E> {
         let partition = self.partition_for(&entry.id)?;
-        let end = self.append(&partition, &entry.id, Some(&next))?;
-        // A failed fsync leaves the outcome open, as a time-out does: whoever retries is told by what was stored.
-        partition.wait_durable(end).map_err(|_| E::CoordinatorNotAvailable)?;
-        if next.state == TxnState::Ongoing {
-            let in_ms = next.started_ms + i64::from(next.timeout_ms) - now_ms();
-            self.alarm.at(Some(self.alarm.now() + in_ms.max(0)));
-        }
-        *meta = Some(next);
+        stored.end = self.append(&partition, &entry.id, Some(&next))?;
+        self.keep_time(&entry.id, stored.meta.as_ref(), &next);
+        stored.meta = Some(next);
         Ok(())
     }
 
@@ -183,51 +226,11 @@ impl TxnCoordinator {
         Ok(appended.last_offset + 1)
     }
 
-    /// Writes the markers of a decided transaction, waits until they are durable, and notes that it is done.
-    pub(super) fn complete(&self, entry: &Entry, meta: &mut Option<TxnMeta>) -> Result<(), E> {
-        let Some(current) = meta.as_ref() else { return Ok(()) };
-        let Some(next) = current.completed(now_ms()) else { return Ok(()) };
-        let commit = current.state == TxnState::PrepareCommit;
-        let (producer_id, epoch) = (current.producer_id, current.epoch);
-        // A topic that was deleted meanwhile needs no marker.
-        let partitions: Vec<_> = current
-            .partitions
-            .iter()
-            .filter_map(|(topic, index)| self.topics.partition(topic, *index))
-            .collect();
-        let (done, wait) = blocking();
-        let gather = Gather::new(partitions.len(), Box::new(done));
-        for (slot, partition) in partitions.iter().enumerate() {
-            let gather = Arc::clone(&gather);
-            match partition.append_marker(producer_id, epoch, commit) {
-                Ok(appended) => partition.when_durable(appended.last_offset + 1, move |durable| {
-                    gather.set(slot, durable.map(|_| appended.base_offset));
-                }),
-                Err(error) => gather.set(slot, Err(error)),
-            }
-        }
-        let results = wait().ok_or(E::CoordinatorNotAvailable)?;
-        for (partition, result) in partitions.iter().zip(results) {
-            match result {
-                Ok(at) if partition.topic.as_ref() == OFFSETS_TOPIC => {
-                    self.groups.end_txn(producer_id, commit, at)
-                }
-                Ok(_) => {}
-                Err(_) if partition.is_deleted() => {}
-                Err(error) => {
-                    tracing::error!(?partition, %error, "cannot write a transaction marker; it is tried again");
-                    return Err(match code_of(&error) {
-                        E::KafkaStorageError => E::CoordinatorNotAvailable,
-                        code => code,
-                    });
-                }
-            }
-        }
+    /// Blocks until the id's records up to `end` are durable. After a failed fsync the outcome is open, as after a time-out: who
+    /// retries is told by what was stored.
+    pub(super) fn wait_stored(&self, entry: &Entry, end: i64) -> Result<(), E> {
         let partition = self.partition_for(&entry.id)?;
-        let end = self.append(&partition, &entry.id, Some(&next))?;
-        partition.when_durable(end, |_| {});
-        *meta = Some(next);
-        Ok(())
+        partition.wait_durable(end).map(|_| ()).map_err(|_| E::CoordinatorNotAvailable)
     }
 
     /// Adds partitions to the open transaction, or begins one with them. The caller has checked that they exist.
@@ -237,11 +240,27 @@ impl TxnCoordinator {
         producer: ProducerIdentity,
         partitions: Vec<(String, i32)>,
     ) -> Result<(), E> {
-        let entry = self.entry(transactional_id).ok_or(E::InvalidProducerIdMapping)?;
-        let mut meta = entry.meta.write();
-        let current = meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
-        match current.add_partitions(producer.producer_id, producer.epoch, partitions, now_ms())? {
-            Some(next) => self.store(&entry, &mut meta, next),
+        let entry = self.known(transactional_id)?;
+        let end = {
+            let mut stored = entry.state.write();
+            self.add(&entry, &mut stored, producer, partitions, TxnVersion::V1)?;
+            stored.end
+        };
+        self.wait_stored(&entry, end)
+    }
+
+    pub(super) fn add(
+        &self,
+        entry: &Entry,
+        stored: &mut Stored,
+        producer: ProducerIdentity,
+        partitions: impl IntoIterator<Item = (String, i32)>,
+        client: TxnVersion,
+    ) -> Result<(), E> {
+        let current = stored.meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
+        let (id, epoch) = (producer.producer_id, producer.epoch);
+        match current.add_partitions(id, epoch, partitions, client, now_ms())? {
+            Some(next) => self.put(entry, stored, next),
             None => Ok(()),
         }
     }
@@ -260,31 +279,37 @@ impl TxnCoordinator {
         self.add_partitions(transactional_id, producer, vec![(OFFSETS_TOPIC.to_owned(), index)])
     }
 
-    /// Runs `append` while the partition is surely part of the producer's open transaction.
-    pub fn while_open<T>(
+    /// Commits or aborts; all of it is durable and visible when this returns.
+    pub fn end(&self, transactional_id: &str, producer: ProducerIdentity, commit: bool) -> Result<(), E> {
+        self.end_as(transactional_id, producer, commit, TxnVersion::V1).map(|_| ())
+    }
+
+    /// As [`TxnCoordinator::end`], by the rules of the client's protocol. Gives who the producer is from now on: in V2 its epoch
+    /// is raised by every end.
+    pub fn end_as(
         &self,
         transactional_id: &str,
         producer: ProducerIdentity,
-        partition: &(String, i32),
-        append: impl FnOnce() -> T,
-    ) -> Result<T, E> {
-        let entry = self.entry(transactional_id).ok_or(E::InvalidProducerIdMapping)?;
-        let meta = entry.meta.read();
-        let current = meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
-        current.check_write(producer.producer_id, producer.epoch, partition)?;
-        Ok(append())
-    }
-
-    /// Commits or aborts; all of it is durable and visible when this returns.
-    pub fn end(&self, transactional_id: &str, producer: ProducerIdentity, commit: bool) -> Result<(), E> {
-        let entry = self.entry(transactional_id).ok_or(E::InvalidProducerIdMapping)?;
-        let mut meta = entry.meta.write();
-        let current = meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
-        match current.end(producer.producer_id, producer.epoch, commit, now_ms())? {
-            EndStep::Already => return Ok(()),
-            EndStep::Prepare(next) => self.store(&entry, &mut meta, next)?,
-            EndStep::CompleteFirst => {}
-        }
-        self.complete(&entry, &mut meta)
+        commit: bool,
+        client: TxnVersion,
+    ) -> Result<ProducerIdentity, E> {
+        let entry = self.known(transactional_id)?;
+        let _step = entry.step.lock();
+        let end = {
+            let mut stored = entry.state.write();
+            let current = stored.meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
+            let new_id = self.new_id_for(current, client)?;
+            let who = (producer.producer_id, producer.epoch);
+            match current.end(who, commit, client, new_id, now_ms())? {
+                EndStep::Already | EndStep::CompleteFirst => {}
+                EndStep::Prepare(next) => self.put(&entry, &mut stored, next)?,
+            }
+            stored.end
+        };
+        self.wait_stored(&entry, end)?;
+        self.complete(&entry)?;
+        let stored = entry.state.read();
+        let current = stored.meta.as_ref().ok_or(E::InvalidProducerIdMapping)?;
+        Ok(ProducerIdentity { producer_id: current.producer_id, epoch: current.epoch })
     }
 }

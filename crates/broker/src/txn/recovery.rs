@@ -1,16 +1,31 @@
-//! What the transaction coordinator does beside requests: reads its state back at start and ends what a crash left, aborts
-//! transactions that last too long, forgets ids that are not used, keeps `__transaction_state` small.
+//! What the transaction coordinator does beside requests: reads its state back at start and ends what a crash left, forgets ids
+//! that are not used, keeps `__transaction_state` small.
 
 use super::coordinator::TxnCoordinator;
-use super::state::{TxnMeta, TxnState};
+use super::state::{TxnMeta, TxnState, TxnVersion};
 use crate::internal_log::{self, Event, ReplayError};
 use crate::partition::Partition;
 use crate::store::txn_records;
 use crate::topics::{OFFSETS_TOPIC, TXN_TOPIC};
 use crate::wait::now_ms;
+use bd_log::OpenTxn;
 use kafka_protocol::ResponseError as E;
 use std::collections::HashMap;
+
 use std::sync::Arc;
+
+/// Whether what is open in a partition belongs to the id's present transaction. What has the raised epoch of an end that is
+/// decided is of the transaction after it.
+fn is_part(txn: &OpenTxn, place: &(String, i32), meta: &TxnMeta) -> bool {
+    let of_this = match meta.state {
+        TxnState::Ongoing => txn.epoch == meta.epoch,
+        state if state.is_prepared() => {
+            txn.epoch < meta.epoch || (txn.epoch == meta.epoch && meta.client == TxnVersion::V1)
+        }
+        _ => false,
+    };
+    of_this && meta.partitions.contains(place)
+}
 
 impl TxnCoordinator {
     /// Reads `__transaction_state`.
@@ -20,43 +35,42 @@ impl TxnCoordinator {
             internal_log::replay(&partition, |event| {
                 let Event::Record { offset, key, value, .. } = event else { return };
                 match txn_records::read(key, value) {
-                    Ok((id, meta)) => *self.entry_or_new(&id).meta.write() = meta,
+                    Ok((id, meta)) => self.entry_or_new(&id).state.write().meta = meta,
                     Err(error) => tracing::warn!(?partition, offset, %error, "skipped a record"),
                 }
             })?;
         }
-        self.entries.write().retain(|_, entry| entry.meta.read().is_some());
+        self.entries.write().retain(|_, entry| entry.state.read().meta.is_some());
         Ok(())
     }
 
-    /// Completes decided transactions, and aborts what is open in some partition without any id knowing of it (its begin was
-    /// never acknowledged), so that no reader is held up. Before requests are served.
+    /// Ends what the last run left: completes decided transactions, and aborts what is open in some partition without being part
+    /// of any id's transaction, so that no reader is held up. Before requests are served.
+    ///
+    /// The latter were never acknowledged: a crash took the record that begins the transaction, or adds the partition to it, and
+    /// left records of it that were on their way to the disk at the same time. Their producer may be alive and send them again,
+    /// so the abort raises its epoch there, lest they are taken for repeats of what is now aborted.
     pub(crate) fn recover(&self) -> Result<(), E> {
         let entries: Vec<_> = self.entries.read().values().cloned().collect();
-        let mut open: HashMap<i64, TxnMeta> = HashMap::new();
-        for entry in entries {
-            let mut meta = entry.meta.write();
-            self.complete(&entry, &mut meta)?;
-            if let Some(meta) = meta.as_ref().filter(|m| m.state == TxnState::Ongoing) {
-                open.insert(meta.producer_id, meta.clone());
-            }
-        }
+        let metas: HashMap<i64, TxnMeta> = entries
+            .iter()
+            .filter_map(|e| e.state.read().meta.clone())
+            .map(|meta| (meta.producer_id, meta))
+            .collect();
         let mut aborted: Vec<(Arc<Partition>, i64)> = Vec::new();
         for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
             for txn in partition.log().open_transactions() {
                 let place = (partition.topic.to_string(), partition.index);
-                let known = open
-                    .get(&txn.producer_id)
-                    .is_some_and(|m| m.check_write(txn.producer_id, txn.epoch, &place).is_ok());
-                if known {
+                if metas.get(&txn.producer_id).is_some_and(|meta| is_part(&txn, &place, meta)) {
                     continue;
                 }
                 tracing::warn!(
                     ?partition,
                     producer_id = txn.producer_id,
-                    "aborts a transaction that nobody knows"
+                    "aborts the begin of a transaction that was never acknowledged"
                 );
-                let marker = partition.append_marker(txn.producer_id, txn.epoch, false).map_err(|error| {
+                let epoch = txn.epoch.saturating_add(1);
+                let marker = partition.append_marker(txn.producer_id, epoch, false).map_err(|error| {
                     tracing::error!(?partition, %error, "cannot abort a transaction");
                     E::KafkaStorageError
                 })?;
@@ -69,39 +83,13 @@ impl TxnCoordinator {
         for (partition, end) in aborted {
             partition.wait_durable(end).map_err(|_| E::KafkaStorageError)?;
         }
-        self.alarm.at(Some(self.alarm.now()));
-        Ok(())
-    }
-
-    /// Aborts transactions that last too long, completes those that could not be completed before.
-    pub(crate) fn tick(&self) {
-        let entries: Vec<_> = self.entries.read().values().cloned().collect();
-        let now = now_ms();
+        self.complete_all(&entries).into_iter().collect::<Result<(), E>>()?;
         for entry in entries {
-            // Whoever holds the lock is just taking a step, and sets the alarm if there is need.
-            let Some(mut meta) = entry.meta.try_write() else {
-                self.alarm.at(Some(self.alarm.now() + 100));
-                continue;
-            };
-            let Some(current) = meta.as_ref() else { continue };
-            let result = match current.state {
-                TxnState::Ongoing if current.has_timed_out(now) => {
-                    let next = current.fenced_abort(now);
-                    self.store(&entry, &mut meta, next).and_then(|()| self.complete(&entry, &mut meta))
-                }
-                TxnState::Ongoing => {
-                    let in_ms = current.started_ms + i64::from(current.timeout_ms) - now;
-                    self.alarm.at(Some(self.alarm.now() + in_ms));
-                    Ok(())
-                }
-                TxnState::PrepareCommit | TxnState::PrepareAbort => self.complete(&entry, &mut meta),
-                _ => Ok(()),
-            };
-            if let Err(error) = result {
-                tracing::warn!(transactional_id = entry.id, %error, "cannot end a transaction; it is tried again");
-                self.alarm.at(Some(self.alarm.now() + 1000));
+            if let Some(at) = entry.state.read().meta.as_ref().and_then(TxnMeta::deadline_ms) {
+                self.look_at(&entry.id, at);
             }
         }
+        Ok(())
     }
 
     /// Forgets ids that were not used for long, and makes `__transaction_state` small again.
@@ -109,10 +97,10 @@ impl TxnCoordinator {
         let before = now_ms() - self.expiration_ms;
         let entries: Vec<_> = self.entries.read().values().cloned().collect();
         for entry in &entries {
-            let Some(mut meta) = entry.meta.try_write() else { continue };
-            let idle = meta.as_ref().is_none_or(|m| {
-                m.updated_ms < before
-                    && matches!(m.state, TxnState::Empty | TxnState::CompleteCommit | TxnState::CompleteAbort)
+            let Some(_step) = entry.step.try_lock() else { continue };
+            let mut stored = entry.state.write();
+            let idle = stored.meta.as_ref().is_none_or(|m| {
+                m.updated_ms < before && m.state != TxnState::Ongoing && !m.state.is_prepared()
             });
             if !idle {
                 continue;
@@ -124,7 +112,7 @@ impl TxnCoordinator {
             });
             if deleted.is_ok() {
                 // Whoever found the entry before it is removed sees that it is empty.
-                *meta = None;
+                stored.meta = None;
                 self.entries.write().remove(&entry.id);
             }
         }
@@ -146,8 +134,8 @@ impl TxnCoordinator {
             if self.partition_for(&entry.id)?.index != partition.index {
                 continue;
             }
-            let meta = entry.meta.read();
-            if let Some(meta) = meta.as_ref() {
+            let stored = entry.state.read();
+            if let Some(meta) = &stored.meta {
                 self.append(partition, &entry.id, Some(meta))?;
             }
         }

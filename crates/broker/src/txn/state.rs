@@ -284,8 +284,7 @@ impl TxnMeta {
         if client == TxnVersion::V1 {
             self.check_producer(producer_id, epoch)?;
         } else {
-            let rotated =
-                producer_id == self.prev_producer_id && epoch == i16::MAX - 1 && self.epoch == 0;
+            let rotated = producer_id == self.prev_producer_id && epoch == i16::MAX - 1 && self.epoch == 0;
             if producer_id != self.producer_id && !rotated {
                 return Err(E::InvalidProducerIdMapping);
             }
