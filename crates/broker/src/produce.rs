@@ -47,7 +47,13 @@ impl Produced {
         if code == E::KafkaStorageError {
             tracing::error!(?partition, %error, "cannot append");
         }
-        Self::failed(code, format!("{partition:?}: {error}"))
+        let record_errors = match error {
+            LogError::InvalidRecords { problems, .. } => {
+                problems.iter().map(|p| (p.batch_index, p.message.clone())).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { record_errors, ..Self::failed(code, format!("{partition:?}: {error}")) }
     }
 
     fn appended(appended: &Appended) -> Self {
@@ -64,7 +70,7 @@ impl Produced {
 
 impl From<Rejected> for Produced {
     fn from(rejected: Rejected) -> Self {
-        Self { record_errors: rejected.records, ..Self::failed(rejected.code, rejected.message) }
+        Self::failed(rejected.code, rejected.message)
     }
 }
 
@@ -140,7 +146,7 @@ impl Broker {
             return Err(Produced::failed(E::UnknownTopicOrPartition, reason));
         };
         let header = validate::header(batch.as_deref(), call.version, &partition)?;
-        validate::rules(&owner, call.acks, &partition, &header, batch.as_deref())?;
+        validate::replicas(&owner, call.acks, &partition)?;
         let batch = batch.unwrap_or_default();
         let failed = |error: LogError| Produced::log_failed(&partition, &error);
         if !header.is_transactional() {
@@ -149,7 +155,7 @@ impl Broker {
         }
         let Some(id) = call.transactional_id else {
             let reason = format!("{partition:?}: transactional records without a transactional id");
-            return Err(Produced::failed(E::InvalidRecord, reason));
+            return Err(Produced::failed(E::TransactionalIdAuthorizationFailed, reason));
         };
         let producer = ProducerIdentity { producer_id: header.producer_id, epoch: header.producer_epoch };
         let support = TxnSupport::of_produce(call.version);

@@ -1,18 +1,12 @@
-//! Which records a broker takes: Kafka's `ProduceRequest.validateRecords` and `LogValidator`, with their texts. What depends on
-//! the log's state (sequences, epochs), sizes and checksums are the log's to check.
+//! Which requests to append a broker takes: Kafka's `ProduceRequest.validateRecords` and the header's part of its `LogValidator`,
+//! with their texts. Sizes, checksums, single records, sequences and epochs are the log's to check.
 
 use crate::partition::Partition;
 use crate::topics::Topic;
-use crate::wait::now_ms;
-use bd_log::batch::{BatchError, BatchHeader, RecordsIter};
-use bd_log::compression::{Codec, plain_batch};
-use bytes::Bytes;
+use bd_log::batch::{BatchError, BatchHeader};
+use bd_log::compression::Codec;
 use kafka_protocol::ResponseError as E;
 
-/// The most that one batch may hold decompressed, where its records are looked at.
-const MAX_PLAIN_BYTES: usize = 256 << 20;
-/// So many bad records are told of.
-const MAX_RECORD_ERRORS: usize = 100;
 /// The first version that may carry zstd.
 const ZSTD_FROM: i16 = 7;
 
@@ -21,12 +15,10 @@ const ZSTD_FROM: i16 = 7;
 pub(crate) struct Rejected {
     pub(crate) code: E,
     pub(crate) message: String,
-    /// By index in the batch.
-    pub(crate) records: Vec<(i32, String)>,
 }
 
 fn reject<T>(code: E, message: String) -> Result<T, Rejected> {
-    Err(Rejected { code, message, records: Vec::new() })
+    Err(Rejected { code, message })
 }
 
 /// Checks that these bytes are one batch that a client may send in this version, and gives its header.
@@ -79,102 +71,20 @@ pub(crate) fn header(
     Ok(header)
 }
 
-/// What a topic's configs demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rules {
-    min_insync_replicas: i32,
-    is_compacted: bool,
-    /// The bounds of timestamps, as distances from now; none where the log stamps them.
-    before_max_ms: i64,
-    after_max_ms: i64,
-}
-
-impl Rules {
-    const NONE: Rules = Rules {
-        min_insync_replicas: 1,
-        is_compacted: false,
-        before_max_ms: i64::MAX,
-        after_max_ms: i64::MAX,
-    };
-
-    fn of(topic: &Topic) -> Rules {
-        topic.with_configs(|configs| {
-            if configs.is_empty() {
-                return Rules::NONE;
-            }
-            let number = |key| configs.get(key).and_then(|v| v.parse::<i64>().ok());
-            let is = |key, word| configs.get(key).is_some_and(|v| v.split(',').any(|p| p.trim() == word));
-            let stamped = is("message.timestamp.type", "LogAppendTime");
-            let bound = |key| number(key).filter(|_| !stamped).unwrap_or(i64::MAX);
-            Rules {
-                min_insync_replicas: number("min.insync.replicas").unwrap_or(1) as i32,
-                is_compacted: is("cleanup.policy", "compact"),
-                before_max_ms: bound("message.timestamp.before.max.ms"),
-                after_max_ms: bound("message.timestamp.after.max.ms"),
-            }
-        })
-    }
-}
-
-/// Checks a batch against the configs of its topic. Its records are only looked at where a config asks for it.
-pub(crate) fn rules(
-    topic: &Topic,
-    acks: i16,
-    partition: &Partition,
-    header: &BatchHeader,
-    batch: Option<&[u8]>,
-) -> Result<(), Rejected> {
-    let rules = Rules::of(topic);
-    if acks == -1 && rules.min_insync_replicas > 1 {
-        let reason = format!(
-            "The size of the current ISR : 1 is insufficient to satisfy the min.isr requirement of {} for partition {partition:?}",
-            rules.min_insync_replicas
-        );
-        return reject(E::NotEnoughReplicas, reason);
-    }
-    let now = now_ms();
-    let latest = now.saturating_add(rules.after_max_ms);
-    let earliest = now.saturating_sub(rules.before_max_ms);
-    if !rules.is_compacted && header.max_timestamp <= latest && rules.before_max_ms == i64::MAX {
+/// Refuses `acks=all` where a topic wants more replicas than the one there is.
+pub(crate) fn replicas(topic: &Topic, acks: i16, partition: &Partition) -> Result<(), Rejected> {
+    if acks != -1 {
         return Ok(());
     }
-    let corrupt = |error: String| Rejected {
-        code: E::CorruptMessage,
-        message: format!("{partition:?}: {error}"),
-        records: Vec::new(),
-    };
-    let bytes = Bytes::copy_from_slice(batch.unwrap_or_default());
-    let plain = plain_batch(&bytes, MAX_PLAIN_BYTES).map_err(|e| corrupt(e.to_string()))?;
-    let (mut keyless, mut untimely) = (Vec::new(), Vec::new());
-    for (index, record) in RecordsIter::new(&plain).map_err(|e| corrupt(e.to_string()))?.enumerate() {
-        let record = record.map_err(|e| corrupt(e.to_string()))?;
-        if rules.is_compacted && record.key.is_none() && keyless.len() < MAX_RECORD_ERRORS {
+    let wanted = topic.with_configs(|c| c.get("min.insync.replicas").and_then(|n| n.parse::<i32>().ok()));
+    match wanted {
+        Some(wanted) if wanted > 1 => {
             let reason = format!(
-                "Compacted topic cannot accept message without key in topic partition {partition:?}."
+                "The size of the current ISR : 1 is insufficient to satisfy the min.isr requirement of {wanted} for \
+                 partition {partition:?}"
             );
-            keyless.push((index as i32, reason));
+            reject(E::NotEnoughReplicas, reason)
         }
-        let at = record.timestamp;
-        if at >= 0 && !(earliest..=latest).contains(&at) && untimely.len() < MAX_RECORD_ERRORS {
-            let reason = format!(
-                "Timestamp {at} of message with offset {index} is out of range. The timestamp should be within [{earliest}, {latest}]"
-            );
-            untimely.push((index as i32, reason));
-        }
+        _ => Ok(()),
     }
-    let (code, records) =
-        if untimely.is_empty() { (E::InvalidRecord, keyless) } else { (E::InvalidTimestamp, untimely) };
-    if records.is_empty() {
-        return Ok(());
-    }
-    let message = match code {
-        E::InvalidTimestamp => {
-            format!("{partition:?}: One or more records have been rejected due to invalid timestamp")
-        }
-        _ => format!(
-            "{partition:?}: One or more records have been rejected due to {} record errors",
-            records.len()
-        ),
-    };
-    Err(Rejected { code, message, records })
 }

@@ -6,7 +6,8 @@ use crate::broker::Broker;
 use crate::error::code_of;
 use crate::fetch::check_leader_epoch;
 use crate::partition::{LEADER_EPOCH, Partition};
-use crate::produce::Produced;
+use crate::produce::{ProduceCall, Produced};
+use crate::security::{Operation, ResourceType};
 use crate::topics::is_internal;
 use crate::wait::awaited;
 use crate::wire;
@@ -22,7 +23,9 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{
     DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse,
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceResponse, TopicName,
@@ -32,42 +35,76 @@ use std::sync::Arc;
 /// The records are in the logs, in the order of the connection's requests, when this returns.
 pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<Started, RequestError> {
     let request = wire::produce::ProduceRequest::decode(frame, call.version)?;
-    let mut shape: Vec<(String, Vec<i32>)> = Vec::with_capacity(request.topics.len());
+    let transactional_id = request.transactional_id.as_deref();
+    let may_use = transactional_id
+        .is_none_or(|id| call.allows(broker, Operation::Write, ResourceType::TransactionalId, id));
+    let mut shape = Vec::with_capacity(request.topics.len());
     let mut records = Vec::new();
-    for (topic, partitions) in request.topics {
-        shape.push((topic.clone(), partitions.iter().map(|p| p.index).collect()));
-        records.extend(partitions.into_iter().map(|p| (topic.clone(), p.index, p.records)));
+    for topic in request.topics {
+        let name = if call.version >= 13 {
+            broker.topics().by_id(&topic.id).map(|t| t.name.to_string()).ok_or(E::UnknownTopicId)
+        } else {
+            Ok(topic.name)
+        };
+        let allowed = name.as_ref().map_err(|e| *e).and_then(|name| {
+            if !may_use {
+                Err(E::TransactionalIdAuthorizationFailed)
+            } else if !call.allows(broker, Operation::Write, ResourceType::Topic, name) {
+                Err(E::TopicAuthorizationFailed)
+            } else {
+                Ok(())
+            }
+        });
+        let indexes: Vec<i32> = topic.partitions.iter().map(|p| p.index).collect();
+        let name = name.unwrap_or_default();
+        if allowed.is_ok() {
+            records.extend(topic.partitions.into_iter().map(|p| (name.clone(), p.index, p.records)));
+        }
+        shape.push((name, topic.id, indexes, allowed.err()));
     }
     let (done, durable) = awaited();
-    broker.produce(request.transactional_id.as_deref(), request.acks, records, done);
+    let what = ProduceCall { transactional_id, acks: request.acks, version: call.version };
+    broker.produce_as(what, records, done);
     let no_answer = request.acks == 0;
     Ok(Started::Overlapping(Box::pin(async move {
         let produced = durable.await.map_err(|_| RequestError::Closing)?;
         if no_answer {
             // The only way to tell a client that waits for nothing: closing the connection makes it look for the reason.
-            return match produced.iter().any(|p| p.error.is_some()) {
+            let refused = shape.iter().any(|(.., refused)| refused.is_some());
+            return match refused || produced.iter().any(|p| p.error.is_some()) {
                 true => Err(RequestError::Closing),
                 false => Ok(Frame::new()),
             };
         }
         let mut produced = produced.into_iter();
-        let responses = shape.into_iter().map(|(topic, indexes)| {
-            let partitions =
-                indexes.into_iter().zip(&mut produced).map(|(index, result)| produce_answer(index, result));
-            let partitions = partitions.collect();
+        let responses = shape.into_iter().map(|(topic, id, indexes, refused)| {
+            let partitions = indexes.into_iter().map(|index| {
+                let result = match refused {
+                    Some(code) => Some(Produced::failed(code, None)),
+                    None => produced.next(),
+                };
+                produce_answer(index, result.unwrap_or_else(|| Produced::failed(E::UnknownServerError, None)))
+            });
             TopicProduceResponse::default()
                 .with_name(TopicName(text(&topic)))
-                .with_partition_responses(partitions)
+                .with_topic_id(id)
+                .with_partition_responses(partitions.collect())
         });
         call.answer(&ProduceResponse::default().with_responses(responses.collect()))
     })))
 }
 
 fn produce_answer(index: i32, result: Produced) -> PartitionProduceResponse {
+    let record_errors = result.record_errors.into_iter().map(|(index, message)| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(index)
+            .with_batch_index_error_message(Some(text(&message)))
+    });
     PartitionProduceResponse::default()
         .with_index(index)
         .with_error_code(crate::error::number(result.error))
         .with_error_message(result.message.map(|m| text(&m)))
+        .with_record_errors(record_errors.collect())
         .with_base_offset(result.base_offset)
         .with_log_append_time_ms(result.log_append_time_ms)
         .with_log_start_offset(result.log_start_offset)

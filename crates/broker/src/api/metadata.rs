@@ -7,7 +7,7 @@ use crate::partition::LEADER_EPOCH;
 use crate::topics::{Topic, is_internal};
 use crate::wire::versions::{SPOKEN, advertised_lowest};
 use kafka_protocol::ResponseError as E;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::metadata_response::{
@@ -19,6 +19,9 @@ use kafka_protocol::messages::{
 };
 use std::sync::Arc;
 
+/// The feature by which clients learn that the second transaction protocol is spoken (KIP-890), and its level.
+const TRANSACTION_VERSION: (&str, i16) = ("transaction.version", 2);
+
 pub(super) fn api_versions() -> VersionsAnswer {
     let keys = SPOKEN.iter().map(|(api, low, high)| {
         ApiVersion::default()
@@ -26,7 +29,17 @@ pub(super) fn api_versions() -> VersionsAnswer {
             .with_min_version(advertised_lowest(*api, *low))
             .with_max_version(*high)
     });
-    ApiVersionsResponse::default().with_api_keys(keys.collect())
+    let (name, version) = (text(TRANSACTION_VERSION.0), TRANSACTION_VERSION.1);
+    let supported = SupportedFeatureKey::default().with_name(name.clone()).with_max_version(version);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(name)
+        .with_min_version_level(version)
+        .with_max_version_level(version);
+    ApiVersionsResponse::default()
+        .with_api_keys(keys.collect())
+        .with_supported_features(vec![supported])
+        .with_finalized_features_epoch(0)
+        .with_finalized_features(vec![finalized])
 }
 
 pub(super) fn unsupported_version() -> VersionsAnswer {

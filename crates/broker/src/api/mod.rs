@@ -6,6 +6,7 @@ mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
+mod producers;
 mod security;
 mod topics;
 mod txn;
@@ -233,7 +234,7 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::DeleteGroups => call.answer(&groups::delete(&broker, decode!())),
         ApiKey::OffsetCommit => call.answer(&offsets::commit(&broker, decode!()).await?),
         ApiKey::OffsetFetch => call.answer(&offsets::fetch(&broker, &call, decode!())),
-        ApiKey::TxnOffsetCommit => call.answer(&offsets::txn_commit(broker, decode!()).await?),
+        ApiKey::TxnOffsetCommit => call.answer(&offsets::txn_commit(broker, &call, decode!()).await?),
         ApiKey::InitProducerId => call.answer(&txn::init_producer(broker, &call, decode!()).await?),
         ApiKey::AddPartitionsToTxn => call.answer(&txn::add_partitions(broker, &call, decode!()).await?),
         ApiKey::AddOffsetsToTxn => call.answer(&txn::add_offsets(broker, &call, decode!()).await?),
@@ -251,6 +252,14 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::AlterUserScramCredentials => {
             call.answer(&security::alter_users(broker, &call, decode!()).await?)
         }
+        ApiKey::WriteTxnMarkers => {
+            call.answer(&producers::write_txn_markers(broker, &call, decode!()).await?)
+        }
+        ApiKey::DescribeProducers => call.answer(&producers::describe_producers(&broker, &call, decode!())),
+        ApiKey::DescribeTransactions => {
+            call.answer(&producers::describe_transactions(&broker, &call, decode!()))
+        }
+        ApiKey::ListTransactions => call.answer(&producers::list_transactions(&broker, &call, decode!())),
         _ => Err(RequestError::Version(call.api, call.version)),
     }
 }

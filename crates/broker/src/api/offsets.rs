@@ -4,7 +4,7 @@ use super::{Call, RequestError, off_task, text};
 use crate::broker::Broker;
 use crate::error::number;
 use crate::group::{Committed, Committer, MemberRef, OffsetWrite};
-use crate::txn::ProducerIdentity;
+use crate::txn::{ProducerIdentity, TxnSupport};
 use crate::wait::awaited;
 use kafka_protocol::ResponseError as E;
 use kafka_protocol::messages::offset_commit_response::{
@@ -72,6 +72,7 @@ pub(super) async fn commit(
 
 pub(super) async fn txn_commit(
     broker: Arc<Broker>,
+    call: &Call,
     request: TxnOffsetCommitRequest,
 ) -> Result<TxnOffsetCommitResponse, RequestError> {
     let writes: Vec<_> = request
@@ -85,7 +86,7 @@ pub(super) async fn txn_commit(
         })
         .collect();
     let (done, committed) = awaited();
-    let topics = request.topics;
+    let (topics, version) = (request.topics, call.version);
     // Waits for a step of the same transactional id, if there is one.
     off_task(move || {
         let member =
@@ -93,7 +94,9 @@ pub(super) async fn txn_commit(
         let producer =
             ProducerIdentity { producer_id: request.producer_id.into(), epoch: request.producer_epoch };
         let committer = Committer { group: &request.group_id, member, generation: request.generation_id };
-        broker.txn_commit_offsets(&request.transactional_id, producer, committer, writes, done);
+        let support = TxnSupport::of_offset_commit(version);
+        let id = &request.transactional_id;
+        broker.txn_commit_offsets_as(support, id, producer, committer, writes, done);
     })
     .await?;
     let mut results = committed.await.map_err(|_| RequestError::Closing)?.into_iter();

@@ -36,7 +36,7 @@ fn layout(api: ApiKey) -> Option<(&'static str, i16)> {
         ApiKey::DeleteTopics => ("[s u]@6 (s)@0-5 4", 4),
         ApiKey::DeleteRecords => ("[s [4 8]] 4", 2),
         ApiKey::InitProducerId => ("s 4 8@3 2@3", 2),
-        ApiKey::AddPartitionsToTxn => ("s 8 2 [s (4)]", 3),
+        ApiKey::AddPartitionsToTxn => ("[s 8 2 1 [s (4)]]@4 s@0-3 8@0-3 2@0-3 [s (4)]@0-3", 3),
         ApiKey::AddOffsetsToTxn => ("s 8 2 s", 3),
         ApiKey::EndTxn => ("s 8 2 1", 3),
         ApiKey::TxnOffsetCommit => ("s s 8 2 4@3 s@3 s@3 [s [4 8 4@2 s]]", 3),
@@ -45,6 +45,10 @@ fn layout(api: ApiKey) -> Option<(&'static str, i16)> {
         ApiKey::CreatePartitions => ("[s 4 [(4)]] 4 1", 2),
         ApiKey::DeleteGroups => ("(s)", 2),
         ApiKey::OffsetForLeaderEpoch => ("4@3 [s [4 4 4]]", 4),
+        ApiKey::WriteTxnMarkers => ("[8 2 1 [s (4)] 4]", 1),
+        ApiKey::DescribeProducers => ("[s (4)]", 0),
+        ApiKey::DescribeTransactions => ("(s)", 0),
+        ApiKey::ListTransactions => ("(s) (8) 8@1 s@2", 0),
         ApiKey::DescribeCluster => ("1 1@1", 0),
         ApiKey::SaslHandshake => ("s", i16::MAX),
         ApiKey::SaslAuthenticate => ("b", 2),
@@ -269,7 +273,9 @@ mod tests {
             SaslHandshake SaslHandshakeRequest, SaslAuthenticate SaslAuthenticateRequest,
             DescribeAcls DescribeAclsRequest, CreateAcls CreateAclsRequest, DeleteAcls DeleteAclsRequest,
             DescribeUserScramCredentials DescribeUserScramCredentialsRequest,
-            AlterUserScramCredentials AlterUserScramCredentialsRequest
+            AlterUserScramCredentials AlterUserScramCredentialsRequest,
+            WriteTxnMarkers WriteTxnMarkersRequest, DescribeProducers DescribeProducersRequest,
+            DescribeTransactions DescribeTransactionsRequest, ListTransactions ListTransactionsRequest
         );
     }
 
@@ -329,7 +335,7 @@ mod tests {
                 .unwrap();
             assert_eq!(check(ApiKey::JoinGroup, version, &body), Ok(()), "v{version}");
         }
-        for version in 0..=3 {
+        for version in 0..=5 {
             let topic = TxnOffsetCommitRequestTopic::default().with_partitions(vec![
                 TxnOffsetCommitRequestPartition::default().with_committed_metadata(Some(s("x"))),
                 TxnOffsetCommitRequestPartition::default().with_committed_metadata(None),

@@ -2,6 +2,7 @@
 //! their own, into which the log stamps the offsets.
 
 use bytes::{Buf, BytesMut};
+use uuid::Uuid;
 
 /// One partition's records.
 #[derive(Debug)]
@@ -12,15 +13,26 @@ pub(crate) struct PartitionRecords {
     pub records: Option<BytesMut>,
 }
 
-/// A decoded Produce request (versions 3 to 12).
+/// One topic's records.
+#[derive(Debug)]
+pub(crate) struct TopicRecords {
+    /// Up to version 12; empty later.
+    pub name: String,
+    /// From version 13 on; nil before.
+    pub id: Uuid,
+    /// By partition.
+    pub partitions: Vec<PartitionRecords>,
+}
+
+/// A decoded Produce request (versions 3 to 13).
 #[derive(Debug)]
 pub(crate) struct ProduceRequest {
     /// Set when the batches belong to a transaction.
     pub transactional_id: Option<String>,
     /// 0: no answer; 1 and -1 (all): answered when durable.
     pub acks: i16,
-    /// The partitions by topic.
-    pub topics: Vec<(String, Vec<PartitionRecords>)>,
+    /// By topic.
+    pub topics: Vec<TopicRecords>,
 }
 
 /// The request does not follow the protocol.
@@ -78,6 +90,13 @@ impl Reader {
             .transpose()
     }
 
+    fn uuid(&mut self) -> Result<Uuid, Malformed> {
+        if self.frame.remaining() < 16 {
+            return Err(Malformed("ends early"));
+        }
+        Ok(Uuid::from_u128(self.frame.get_u128()))
+    }
+
     fn tags(&mut self) -> Result<(), Malformed> {
         if self.flexible {
             for _ in 0..self.varint()? {
@@ -103,7 +122,11 @@ impl ProduceRequest {
         let mut topics = Vec::new();
         // Elements are pushed as they are read: the claimed number reserves nothing.
         for _ in 0..reader.length(4)?.unwrap_or(0) {
-            let name = reader.string()?.ok_or(Malformed("topic name is null"))?;
+            let (name, id) = if version >= 13 {
+                (String::new(), reader.uuid()?)
+            } else {
+                (reader.string()?.ok_or(Malformed("topic name is null"))?, Uuid::nil())
+            };
             let mut partitions = Vec::new();
             for _ in 0..reader.length(4)?.unwrap_or(0) {
                 let index = reader.int(4)? as i32;
@@ -112,7 +135,7 @@ impl ProduceRequest {
                 partitions.push(PartitionRecords { index, records });
             }
             reader.tags()?;
-            topics.push((name, partitions));
+            topics.push(TopicRecords { name, id, partitions });
         }
         reader.tags()?;
         Ok(Self { transactional_id, acks, topics })
@@ -129,7 +152,7 @@ mod tests {
 
     #[test]
     fn decodes_what_clients_encode_in_all_versions() {
-        for version in 3..=11 {
+        for version in 3..=13 {
             let partitions = vec![
                 PartitionProduceData::default()
                     .with_index(3)
@@ -141,7 +164,12 @@ mod tests {
                 .with_acks(-1)
                 .with_topic_data(vec![
                     TopicProduceData::default()
-                        .with_name(TopicName(StrBytes::from_static_str("topic")))
+                        .with_name(TopicName(StrBytes::from_static_str(if version < 13 {
+                            "topic"
+                        } else {
+                            ""
+                        })))
+                        .with_topic_id(if version < 13 { Uuid::nil() } else { Uuid::from_u128(7) })
                         .with_partition_data(partitions),
                 ]);
             let mut frame = BytesMut::new();
@@ -154,8 +182,9 @@ mod tests {
             }
             let decoded = ProduceRequest::decode(frame, version).unwrap();
             assert_eq!((decoded.transactional_id.as_deref(), decoded.acks), (Some("tx"), -1));
-            let (name, partitions) = &decoded.topics[0];
-            assert_eq!(name, "topic");
+            let TopicRecords { name, id, partitions } = &decoded.topics[0];
+            let expected = if version < 13 { ("topic", 0) } else { ("", 7) };
+            assert_eq!((name.as_str(), id.as_u128()), expected);
             assert_eq!((partitions[0].index, partitions[0].records.as_deref()), (3, Some(&b"batch"[..])));
             assert_eq!((partitions[1].index, partitions[1].records.as_deref()), (4, None));
         }
