@@ -14,7 +14,9 @@ pub(crate) const CLEAN_SHUTDOWN: &str = "clean-shutdown";
 
 /// How far the log is compacted.
 pub(crate) const CLEANER_CHECKPOINT: &str = "cleaner-checkpoint";
-/// All of these.
+/// There while a compaction exchanges segments.
+pub(crate) const COMPACTION_SWAP: &str = "compaction-swap";
+/// All that a log at rest may have.
 pub(crate) const KNOWN: [&str; 4] = [RECOVERY_POINT, START_OFFSET, CLEAN_SHUTDOWN, CLEANER_CHECKPOINT];
 
 /// `00000000000000000042.log`: offsets are padded so that names sort as numbers do.

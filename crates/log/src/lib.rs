@@ -110,4 +110,4 @@ pub use config::{
 pub use error::{LogError, RecordFault, RecordProblem};
 pub use flusher::{Done, Flusher, FlusherConfig};
 pub use fs::{Fs, FsFile, OpenMode, RealFs};
-pub use log::{Log, Region};
+pub use log::{Compacted, Log, Region};

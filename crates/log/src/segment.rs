@@ -203,6 +203,14 @@ impl Segment {
         }
     }
 
+    /// Timestamp of the first batch of the segment being written.
+    pub(crate) fn first_timestamp(&self) -> Option<i64> {
+        match &*self.indexes.read() {
+            Indexes::Memory(index) => index.times.first().map(|first| first.timestamp),
+            Indexes::Files { .. } => None,
+        }
+    }
+
     /// Indexes a batch of the segment being written.
     pub(crate) fn note(&self, header: &BatchHeader, position: u64, interval: u32) {
         if let Indexes::Memory(index) = &mut *self.indexes.write() {

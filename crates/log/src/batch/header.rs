@@ -14,6 +14,7 @@ const CODEC_MASK: i16 = 0x07;
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
+const DELETE_HORIZON: i16 = 0x40;
 
 /// Why bytes are not a valid record batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,6 +166,18 @@ impl BatchHeader {
     /// Whether the batch is a transaction marker, which clients never hand to users.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
+    }
+
+    /// The time in ms from which compaction drops the tombstones of this batch, or the marker that it is; compaction sets it
+    /// when nothing else is left of their key or transaction (KIP-534). The base timestamp holds it.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// Sets it, in this header only: the records' timestamps are relative to the base timestamp.
+    pub(crate) fn set_delete_horizon(&mut self, ms: i64) {
+        self.attributes |= DELETE_HORIZON;
+        self.base_timestamp = ms;
     }
 
     /// Whether an idempotent producer wrote it.

@@ -6,9 +6,9 @@
 //! 12 partition leader ep. i32   stamped by the log           │
 //! 16 magic                i8    2                            ┘
 //! 17 CRC-32C              u32   of everything from byte 21
-//! 21 attributes           i16   0-2 codec, 3 log append time, 4 transactional, 5 control
+//! 21 attributes           i16   0-2 codec, 3 log append time, 4 transactional, 5 control, 6 delete horizon
 //! 23 last offset delta    i32
-//! 27 base timestamp       i64   ms
+//! 27 base timestamp       i64   ms; with bit 6 the time from which compaction drops tombstones (KIP-534)
 //! 35 max timestamp        i64   ms
 //! 43 producer id          i64   -1: not idempotent
 //! 51 producer epoch       i16
@@ -33,12 +33,14 @@
 
 mod builder;
 mod control;
+mod filter;
 mod header;
 mod records;
 mod varint;
 
 pub use builder::BatchBuilder;
 pub use control::ControlMarker;
+pub(crate) use filter::Kept;
 pub use header::{BatchError, BatchHeader, Batches, HEADER_BYTES, verify_crc};
 pub(crate) use header::{add_sequence, stamp, stamp_log_append_time};
 pub use records::{Header, HeaderIter, HeaderRanges, Record, RecordsIter};

@@ -119,6 +119,11 @@ impl<'a> RecordsIter<'a> {
         &self.header
     }
 
+    /// Where in the batch the next record starts.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     fn record(&mut self) -> Result<Record, BatchError> {
         let mut at = self.at;
         let length = varint::get(self.data, &mut at)?;

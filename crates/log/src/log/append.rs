@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
+use super::retention::is_too_old;
 use super::validate::Rules;
 use super::{Log, Writer, now_ms};
 use crate::batch::{self, BatchError, BatchHeader, Batches, ControlMarker};
@@ -166,8 +167,10 @@ impl Log {
         }
         let size = writer.active.size();
         let last = parts.last().map_or(0, |(_, h)| h.last_offset());
+        let newest = || parts.iter().map(|(_, h)| h.max_timestamp).max().unwrap_or(-1);
         if size > 0
-            && (size + bytes.len() as u64 > config.segment_bytes
+            && (is_too_old(writer, config, newest())
+                || size + bytes.len() as u64 > config.segment_bytes
                 || last - writer.active.base_offset > i64::from(i32::MAX))
         {
             self.roll(writer)?;
@@ -193,6 +196,7 @@ impl Log {
     pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), LogError> {
         let segment = Arc::new(Segment::create(&self.fs, &self.dir, self.end_offset())?);
         let sealed = std::mem::replace(&mut writer.active, segment.clone());
+        writer.active_since = now_ms();
         writer.sealed.push((sealed, snapshot::encode(&writer.producers)));
         writer.names_dirty = true;
         writer.marked_clean = false; // the marker names another segment now

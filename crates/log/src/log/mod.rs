@@ -23,6 +23,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub(crate) use self::compact::Checkpoint;
 use self::compact::Cleaner;
+pub use self::compact::Compacted;
 use crate::producer::Producers;
 use crate::segment::Segment;
 use crate::{Fs, FsFile, LogConfig, LogError, OpenTxn, ProducerState};
@@ -69,6 +70,8 @@ struct Marks {
 /// What appending changes.
 struct Writer {
     active: Arc<Segment>,
+    /// Wall clock when it was created or opened, ms.
+    active_since: i64,
     producers: Producers,
     /// Sealed since the last sync, with the producers' state at the end of each.
     sealed: Vec<(Arc<Segment>, Vec<u8>)>,

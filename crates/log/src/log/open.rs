@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicI64;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::compact::{Checkpoint, Cleaner};
+use super::compact::{self, Checkpoint, Cleaner};
 use super::scan::{Damage, Found, Scanner};
 use super::{Log, Marks, Syncer, Writer, now_ms};
 use crate::index::Aborted;
@@ -27,6 +27,7 @@ impl Log {
     pub fn open(fs: Arc<dyn Fs>, dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
         config.validate()?;
         fs.create_dir_all(dir).map_err(|e| LogError::io("create folder", dir, e))?;
+        compact::finish_interrupted(&fs, dir)?;
         let mut folder = Folder::read(&fs, dir)?;
         folder.tidy()?;
         let opened = match folder.open_clean()? {
@@ -64,6 +65,7 @@ impl Log {
         let size = active.size();
         let writer = Writer {
             active,
+            active_since: now_ms(),
             producers: opened.producers,
             sealed: Vec::new(),
             names_dirty: false,

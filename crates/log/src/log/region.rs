@@ -153,6 +153,7 @@ impl Log {
         bound: i64,
         min_one: bool,
     ) -> Result<Option<Extent>, LogError> {
+        let _files = self.cleaner.files.read();
         let mut at = offset;
         while at < bound {
             let Some((segment, next_base)) = self.segment_of(at) else {

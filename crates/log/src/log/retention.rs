@@ -1,24 +1,52 @@
-//! Deleting from the front: by time, by size, on request.
+//! When segments end, and deleting them from the front: by time, by size, on request.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Log, Syncer};
+use super::{Log, Syncer, Writer, now_ms};
 use crate::segment::Segment;
-use crate::{Deleted, LogError, files};
+use crate::{Deleted, LogConfig, LogError, files};
+
+/// For how long a segment is written to, ms, jitter apart.
+fn longest(config: &LogConfig) -> i64 {
+    if config.cleanup_policy.compacts() {
+        config.segment_ms.min(config.max_compaction_lag_ms)
+    } else {
+        config.segment_ms
+    }
+}
+
+/// Whether the active segment ends before a batch of time `timestamp` because of its age: by the timestamps of its first batch
+/// and this one (KIP-33), by the wall clock if either has none.
+pub(super) fn is_too_old(writer: &Writer, config: &LogConfig, timestamp: i64) -> bool {
+    let first = writer.active.first_timestamp().filter(|first| *first >= 0 && timestamp >= 0);
+    let age = match first {
+        Some(first) => timestamp.saturating_sub(first),
+        None => now_ms().saturating_sub(writer.active_since),
+    };
+    // Another one for each segment, the same whenever it is asked for.
+    let spread = (writer.active.base_offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
+    let jitter = (spread as i64) % config.segment_jitter_ms.min(longest(config)).max(1);
+    age > longest(config) - jitter
+}
 
 impl Log {
-    /// Deletes whole old segments as `retention_ms` and `retention_bytes` say, and forgets idle producers. Only durable
-    /// segments go; if the newest one has expired as a whole it is sealed and goes too.
+    /// Deletes whole old segments as `retention_ms` and `retention_bytes` say if the cleanup policy deletes, and forgets idle
+    /// producers. A segment is as old as its newest record's timestamp says. Only durable segments go; if the newest one has expired as a whole it is sealed and goes too.
     ///
     /// # Errors
     /// [`LogError::Io`]; the log stays usable, the next run (or start) goes on. As [`Log::sync`] if a roll was needed.
     pub fn apply_retention(&self, now_ms: i64) -> Result<Deleted, LogError> {
         let mut syncer = self.syncer.lock();
         let config = self.config.read().clone();
+        let deletes = config.cleanup_policy.deletes();
         let expired = |segment: &Segment| {
             let newest = segment.newest().map(|newest| newest.timestamp);
-            config.retention_ms.zip(newest).is_some_and(|(ms, newest)| newest < now_ms.saturating_sub(ms))
+            deletes
+                && config
+                    .retention_ms
+                    .zip(newest)
+                    .is_some_and(|(ms, newest)| newest < now_ms.saturating_sub(ms))
         };
         {
             let mut writer = self.writer.lock();
@@ -35,7 +63,7 @@ impl Log {
         for pair in segments.windows(2) {
             let [segment, next] = pair else { break };
             let rest = total.saturating_sub(segment.size());
-            let surplus = config.retention_bytes.is_some_and(|limit| rest >= limit);
+            let surplus = deletes && config.retention_bytes.is_some_and(|limit| rest >= limit);
             if !(expired(segment) || surplus) || next.base_offset > self.high_watermark() {
                 break;
             }
@@ -57,6 +85,21 @@ impl Log {
             return Err(LogError::OffsetOutOfRange { offset, start, end });
         }
         Ok(self.delete_to(offset.max(start))?.start_offset)
+    }
+
+    /// Seals the active segment of a compacted log after `segment_ms` or `max_compaction_lag_ms` of wall-clock time, so that
+    /// its records are compacted also if no more come.
+    pub(super) fn roll_if_old(&self, config: &LogConfig, now_ms: i64) -> Result<(), LogError> {
+        let mut syncer = self.syncer.lock();
+        {
+            let mut writer = self.writer.lock();
+            self.writable(&writer)?;
+            let age = now_ms.saturating_sub(writer.active_since);
+            if config.cleanup_policy.compacts() && writer.active.size() > 0 && age > longest(config) {
+                self.roll(&mut writer)?;
+            }
+        }
+        self.sync_sealed(&mut syncer)
     }
 
     fn sync_sealed(&self, syncer: &mut Syncer) -> Result<(), LogError> {
@@ -92,6 +135,7 @@ impl Log {
             pairs.filter(|(_, next)| goes(**next)).map(|(segment, _)| segment.clone()).collect()
         };
         for segment in &doomed {
+            let _files = self.cleaner.files.write();
             segment.delete()?;
             self.segments.write().remove(&segment.base_offset);
             deleted.segments += 1;

@@ -94,3 +94,37 @@ pub fn records(log: &Log, from: i64, isolation: Isolation) -> Vec<(i64, String)>
 pub fn offsets(log: &Log, isolation: Isolation) -> Vec<i64> {
     records(log, log.start_offset(), isolation).into_iter().map(|(offset, _)| offset).collect()
 }
+
+/// Every record a reader sees from `from` on: (offset, key, value), as [`records`] otherwise.
+pub fn keyed_records(log: &Log, from: i64, isolation: Isolation) -> Vec<(i64, String, Option<String>)> {
+    let (mut found, mut offset) = (Vec::new(), from);
+    loop {
+        let read = log.read(offset, 300, isolation, true).unwrap();
+        if read.bytes.is_empty() {
+            return found;
+        }
+        for item in Batches::new(&read.bytes) {
+            let (range, header) = item.unwrap();
+            bd_log::batch::verify_crc(&read.bytes[range.clone()]).unwrap();
+            let aborted = header.is_transactional()
+                && read.aborted.iter().any(|a| {
+                    a.producer_id == header.producer_id
+                        && (a.first_offset..=a.last_offset).contains(&header.base_offset)
+                });
+            if header.is_control() || aborted {
+                continue;
+            }
+            let plain = bd_log::compression::plain_batch(&read.bytes.slice(range), 1 << 20).unwrap();
+            let text = |range: std::ops::Range<usize>| String::from_utf8(plain[range].to_vec()).unwrap();
+            for record in RecordsIter::new(&plain).unwrap() {
+                let record = record.unwrap();
+                if record.offset >= from {
+                    let key = record.key.map_or_else(String::new, text);
+                    found.push((record.offset, key, record.value.map(text)));
+                }
+            }
+        }
+        assert!(read.next_offset > offset, "reads make progress");
+        offset = read.next_offset;
+    }
+}
