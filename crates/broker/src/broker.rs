@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::config::BrokerConfig;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
-use crate::group::{GroupCoordinator, GroupSettings};
+use crate::group::{GroupConfigs, GroupCoordinator, GroupSettings};
 use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
@@ -66,9 +66,19 @@ impl Broker {
             initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
             min_session_timeout_ms: config.group_min_session_timeout_ms,
             max_session_timeout_ms: config.group_max_session_timeout_ms,
+            max_size: config.group_max_size,
+            consumer_max_size: config.group_consumer_max_size,
+            consumer_session_timeout_ms: config.group_consumer_session_timeout_ms,
+            consumer_heartbeat_interval_ms: config.group_consumer_heartbeat_interval_ms,
+            max_metadata_bytes: config.offset_metadata_max_bytes,
             offsets_retention_ms: config.offsets_retention_ms,
         };
-        let groups = Arc::new(GroupCoordinator::new(Arc::clone(&topics), Arc::clone(&alarm), settings));
+        let groups = Arc::new(GroupCoordinator::new(
+            Arc::clone(&topics),
+            Arc::clone(&alarm),
+            settings,
+            GroupConfigs::open(meta.clone())?,
+        ));
         let txns = Arc::new(TxnCoordinator::new(
             Arc::clone(&topics),
             Arc::clone(&groups),

@@ -42,7 +42,17 @@ pub struct BrokerConfig {
     pub group_min_session_timeout_ms: i32,
     /// `group.max.session.timeout.ms`.
     pub group_max_session_timeout_ms: i32,
-    /// `offsets.retention.minutes`, as ms: offsets of a group without members are kept so long.
+    /// `group.max.size`: members of a classic group.
+    pub group_max_size: usize,
+    /// `group.consumer.max.size`: members of a group of the consumer protocol (KIP-848).
+    pub group_consumer_max_size: usize,
+    /// `group.consumer.session.timeout.ms`; a group's own `consumer.session.timeout.ms` goes before.
+    pub group_consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`; a group's own `consumer.heartbeat.interval.ms` goes before.
+    pub group_consumer_heartbeat_interval_ms: i32,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, as ms: offsets that nobody uses are kept so long.
     pub offsets_retention_ms: i64,
     /// `transactional.id.expiration.ms`.
     pub transactional_id_expiration_ms: i64,
@@ -86,6 +96,11 @@ impl BrokerConfig {
             group_initial_rebalance_delay_ms: 0,
             group_min_session_timeout_ms: 6_000,
             group_max_session_timeout_ms: 1_800_000,
+            group_max_size: i32::MAX as usize,
+            group_consumer_max_size: i32::MAX as usize,
+            group_consumer_session_timeout_ms: 45_000,
+            group_consumer_heartbeat_interval_ms: 5_000,
+            offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 86_400_000,
             transactional_id_expiration_ms: 7 * 86_400_000,
             transaction_max_timeout_ms: 900_000,

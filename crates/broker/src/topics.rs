@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 const FILE: &str = "topics.json";
@@ -116,6 +117,8 @@ pub struct Topics {
     by_id: RwLock<HashMap<Uuid, Arc<Topic>>>,
     /// Held while topics change, so that file and memory change together. Holds what the file says.
     file: Mutex<TopicsFile>,
+    /// Grows whenever a topic or partition comes or goes.
+    version: AtomicU64,
 }
 
 impl Topics {
@@ -139,6 +142,7 @@ impl Topics {
             by_name: RwLock::default(),
             by_id: RwLock::default(),
             file: Mutex::new(TopicsFile::default()),
+            version: AtomicU64::new(1),
         };
         topics.remove_leftovers();
         for (name, entry) in &file.topics {
@@ -151,6 +155,7 @@ impl Topics {
     fn insert(&self, topic: Arc<Topic>) {
         self.by_id.write().insert(topic.id, Arc::clone(&topic));
         self.by_name.write().insert(topic.name.to_string(), topic);
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     fn folder(&self, topic: &str, partition: i32) -> PathBuf {
@@ -212,6 +217,11 @@ impl Topics {
         if let Err(error) = removed {
             tracing::warn!(folder = %from.display(), %error, "cannot remove a deleted partition");
         }
+    }
+
+    /// A number that grows whenever a topic or partition comes or goes.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// The topic of that name.
@@ -292,6 +302,7 @@ impl Topics {
         *file = next;
         self.by_name.write().remove(name);
         self.by_id.write().remove(&topic.id);
+        self.version.fetch_add(1, Ordering::Release);
         for partition in topic.partitions() {
             partition.mark_deleted();
             if let Err(error) = partition.log().close() {
@@ -327,6 +338,7 @@ impl Topics {
             .map(|index| self.open_partition(&topic.name, index, &entry.configs))
             .collect::<Result<Vec<_>, _>>()?;
         topic.partitions.write().extend(added);
+        self.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 

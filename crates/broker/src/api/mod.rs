@@ -1,6 +1,7 @@
 //! Requests of the Kafka protocol: decoded, handed to the broker, answered. One file for each group of APIs.
 
 mod configs;
+mod consumer_groups;
 mod data;
 mod fetch;
 mod groups;
@@ -227,12 +228,19 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::OffsetForLeaderEpoch => call.answer(&data::offset_for_leader_epoch(&broker, decode!())),
         ApiKey::JoinGroup => call.answer(&groups::join(&broker, &call, decode!()).await?),
         ApiKey::SyncGroup => call.answer(&groups::sync(&broker, &call, decode!()).await?),
-        ApiKey::Heartbeat => call.answer(&groups::heartbeat(&broker, decode!())),
+        ApiKey::Heartbeat => call.answer(&groups::heartbeat(&broker, &call, decode!())),
         ApiKey::LeaveGroup => call.answer(&groups::leave(&broker, &call, decode!())),
-        ApiKey::ListGroups => call.answer(&groups::list(&broker, decode!())),
-        ApiKey::DescribeGroups => call.answer(&groups::describe(&broker, decode!())),
-        ApiKey::DeleteGroups => call.answer(&groups::delete(&broker, decode!())),
-        ApiKey::OffsetCommit => call.answer(&offsets::commit(&broker, decode!()).await?),
+        ApiKey::ListGroups => call.answer(&groups::list(&broker, &call, decode!())),
+        ApiKey::DescribeGroups => call.answer(&groups::describe(&broker, &call, decode!())),
+        ApiKey::DeleteGroups => call.answer(&groups::delete(broker, &call, decode!()).await?),
+        ApiKey::ConsumerGroupHeartbeat => {
+            call.answer(&consumer_groups::heartbeat(&broker, &call, decode!()).await?)
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            call.answer(&consumer_groups::describe(&broker, &call, decode!()))
+        }
+        ApiKey::OffsetDelete => call.answer(&offsets::delete(&broker, &call, decode!()).await?),
+        ApiKey::OffsetCommit => call.answer(&offsets::commit(&broker, &call, decode!()).await?),
         ApiKey::OffsetFetch => call.answer(&offsets::fetch(&broker, &call, decode!())),
         ApiKey::TxnOffsetCommit => call.answer(&offsets::txn_commit(broker, &call, decode!()).await?),
         ApiKey::InitProducerId => call.answer(&txn::init_producer(broker, &call, decode!()).await?),

@@ -1,14 +1,19 @@
-//! OffsetCommit, OffsetFetch, TxnOffsetCommit.
+//! OffsetCommit, OffsetFetch, OffsetDelete, TxnOffsetCommit.
 
+use super::groups::may;
 use super::{Call, RequestError, off_task, text};
 use crate::broker::Broker;
 use crate::error::number;
 use crate::group::{Committed, Committer, MemberRef, OffsetWrite};
+use crate::security::{Operation, ResourceType};
 use crate::txn::{ProducerIdentity, TxnSupport};
 use crate::wait::awaited;
 use kafka_protocol::ResponseError as E;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -18,11 +23,36 @@ use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+    OffsetFetchResponse, TopicName, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
+
+/// Whether the caller may read or see a topic.
+fn may_topic(call: &Call, broker: &Broker, operation: Operation, topic: &str) -> bool {
+    call.allows(broker, operation, ResourceType::Topic, topic)
+}
+
+/// One verdict for each place asked for, in their order: those refused before keep theirs, the others get what came of them.
+fn merge(refused: Vec<Option<E>>, results: Vec<Option<E>>) -> impl Iterator<Item = Option<E>> {
+    let mut results = results.into_iter();
+    refused.into_iter().map(move |refused| refused.or_else(|| results.next().flatten()))
+}
+
+/// For each place in the request: whether the topic may not be read.
+fn unreadable<'a>(
+    call: &Call,
+    broker: &Broker,
+    topics: impl Iterator<Item = (&'a TopicName, usize)>,
+) -> Vec<Option<E>> {
+    topics
+        .flat_map(|(name, partitions)| {
+            let allowed = may_topic(call, broker, Operation::Read, name);
+            std::iter::repeat_n((!allowed).then_some(E::TopicAuthorizationFailed), partitions)
+        })
+        .collect()
+}
 
 fn write(
     topic: &str,
@@ -35,29 +65,44 @@ fn write(
     OffsetWrite { topic: topic.to_owned(), partition, offset, leader_epoch, metadata }
 }
 
+/// The first version in which members of the consumer protocol commit offsets, and missing groups have a code of their own.
+const KNOWS_MEMBER_EPOCHS: i16 = 9;
+
 pub(super) async fn commit(
     broker: &Broker,
+    call: &Call,
     request: OffsetCommitRequest,
 ) -> Result<OffsetCommitResponse, RequestError> {
-    let member =
-        MemberRef { member_id: &request.member_id, instance_id: request.group_instance_id.as_deref() };
-    let writes = request.topics.iter().flat_map(|t| {
+    let places = request.topics.iter().map(|t| (&t.name, t.partitions.len()));
+    let refused = if may(call, broker, Operation::Read, &request.group_id) {
+        unreadable(call, broker, places)
+    } else {
+        vec![Some(E::GroupAuthorizationFailed); places.map(|(_, n)| n).sum()]
+    };
+    let all = request.topics.iter().flat_map(|t| {
         t.partitions.iter().map(|p| {
-            write(
-                &t.name,
-                p.partition_index,
-                p.committed_offset,
-                p.committed_leader_epoch,
-                &p.committed_metadata,
-            )
+            let epoch = p.committed_leader_epoch;
+            write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
         })
     });
-    let writes = writes.collect();
-    let (done, committed) = awaited();
-    let generation = request.generation_id_or_member_epoch;
-    let committer = Committer { group: &request.group_id, member, generation };
-    broker.groups().commit(committer, None, writes, done);
-    let mut results = committed.await.map_err(|_| RequestError::Closing)?.into_iter();
+    let writes: Vec<_> =
+        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(write, _)| write).collect();
+    let results = if writes.is_empty() {
+        Vec::new()
+    } else {
+        let member =
+            MemberRef { member_id: &request.member_id, instance_id: request.group_instance_id.as_deref() };
+        let generation = request.generation_id_or_member_epoch;
+        let committer = Committer { group: &request.group_id, member, generation };
+        let (done, committed) = awaited();
+        broker.groups().commit(committer, None, writes, done);
+        committed.await.map_err(|_| RequestError::Closing)?
+    };
+    let mut results = merge(refused, results).map(|error| match error {
+        Some(E::GroupIdNotFound) if call.version < KNOWS_MEMBER_EPOCHS => Some(E::IllegalGeneration),
+        Some(E::StaleMemberEpoch) if call.version < KNOWS_MEMBER_EPOCHS => Some(E::UnsupportedVersion),
+        other => other,
+    });
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
             OffsetCommitResponsePartition::default()
@@ -75,20 +120,34 @@ pub(super) async fn txn_commit(
     call: &Call,
     request: TxnOffsetCommitRequest,
 ) -> Result<TxnOffsetCommitResponse, RequestError> {
-    let writes: Vec<_> = request
-        .topics
-        .iter()
-        .flat_map(|t| {
-            t.partitions.iter().map(|p| {
-                let epoch = p.committed_leader_epoch;
-                write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
-            })
+    let places = request.topics.iter().map(|t| (&t.name, t.partitions.len()));
+    let refused = if !call.allows(
+        &broker,
+        Operation::Write,
+        ResourceType::TransactionalId,
+        &request.transactional_id,
+    ) {
+        vec![Some(E::TransactionalIdAuthorizationFailed); places.map(|(_, n)| n).sum()]
+    } else if !may(call, &broker, Operation::Read, &request.group_id) {
+        vec![Some(E::GroupAuthorizationFailed); places.map(|(_, n)| n).sum()]
+    } else {
+        unreadable(call, &broker, places)
+    };
+    let all = request.topics.iter().flat_map(|t| {
+        t.partitions.iter().map(|p| {
+            let epoch = p.committed_leader_epoch;
+            write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
         })
-        .collect();
+    });
+    let writes: Vec<_> =
+        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(write, _)| write).collect();
     let (done, committed) = awaited();
     let (topics, version) = (request.topics, call.version);
     // Waits for a step of the same transactional id, if there is one.
     off_task(move || {
+        if writes.is_empty() {
+            return done(Vec::new());
+        }
         let member =
             MemberRef { member_id: &request.member_id, instance_id: request.group_instance_id.as_deref() };
         let producer =
@@ -99,7 +158,11 @@ pub(super) async fn txn_commit(
         broker.txn_commit_offsets_as(support, id, producer, committer, writes, done);
     })
     .await?;
-    let mut results = committed.await.map_err(|_| RequestError::Closing)?.into_iter();
+    let results = committed.await.map_err(|_| RequestError::Closing)?;
+    let mut results = merge(refused, results).map(|error| match error {
+        Some(E::GroupIdNotFound) => Some(E::IllegalGeneration),
+        other => other,
+    });
     let topics = topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
             TxnOffsetCommitResponsePartition::default()
@@ -112,27 +175,43 @@ pub(super) async fn txn_commit(
     Ok(TxnOffsetCommitResponse::default().with_topics(topics.collect()))
 }
 
-/// One group's offsets: for the places asked, or with `None` for all it has.
+/// One group's offsets: for the places asked, or with `None` for all it has. With the group's error, none.
 type GroupOffsets = Vec<(TopicName, Vec<(i32, Result<Option<Committed>, E>)>)>;
 
-fn offsets_of(
-    broker: &Broker,
-    group: &str,
-    places: Option<Vec<(TopicName, Vec<i32>)>>,
+/// Who fetches offsets of which group.
+struct Fetcher<'a> {
+    broker: &'a Broker,
+    call: &'a Call,
+    group: &'a str,
+    /// Members of the consumer protocol say who they are.
+    member_id: Option<&'a str>,
+    member_epoch: i32,
     stable: bool,
-) -> GroupOffsets {
-    let places = places.unwrap_or_else(|| {
-        let all = broker.groups().committed_places(group);
-        all.into_iter().map(|(topic, partitions)| (TopicName(text(&topic)), partitions)).collect()
-    });
-    let one = |topic: &TopicName, index: i32| (index, broker.groups().committed(group, topic, index, stable));
-    places
-        .into_iter()
-        .map(|(topic, indexes)| {
-            let offsets = indexes.into_iter().map(|index| one(&topic, index)).collect();
+}
+
+impl Fetcher<'_> {
+    fn offsets(&self, places: Option<Vec<(TopicName, Vec<i32>)>>) -> Result<GroupOffsets, E> {
+        let groups = self.broker.groups();
+        if !may(self.call, self.broker, Operation::Describe, self.group) {
+            return Err(E::GroupAuthorizationFailed);
+        }
+        groups.check_fetch(self.group, self.member_id, self.member_epoch).map_err(|e| e.code)?;
+        let sees = |topic: &str| may_topic(self.call, self.broker, Operation::Describe, topic);
+        let places = places.unwrap_or_else(|| {
+            let all = groups.committed_places(self.group).into_iter().filter(|(topic, _)| sees(topic));
+            all.map(|(topic, partitions)| (TopicName(text(&topic)), partitions)).collect()
+        });
+        let each = places.into_iter().map(|(topic, indexes)| {
+            let allowed = sees(&topic);
+            let offsets = indexes.into_iter().map(|index| match allowed {
+                true => (index, groups.committed(self.group, &topic, index, self.stable)),
+                false => (index, Err(E::TopicAuthorizationFailed)),
+            });
+            let offsets = offsets.collect();
             (topic, offsets)
-        })
-        .collect()
+        });
+        Ok(each.collect())
+    }
 }
 
 /// (error, offset, leader epoch, metadata); -1 where there is none.
@@ -147,40 +226,126 @@ fn fields(found: Result<Option<Committed>, E>) -> (i16, i64, i32, Option<StrByte
 pub(super) fn fetch(broker: &Broker, call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let stable = request.require_stable;
     if call.version <= 7 {
-        let places =
-            request.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
-        let topics =
-            offsets_of(broker, &request.group_id, places, stable).into_iter().map(|(name, offsets)| {
-                let partitions = offsets.into_iter().map(|(index, found)| {
-                    let (error, offset, epoch, metadata) = fields(found);
-                    OffsetFetchResponsePartition::default()
-                        .with_partition_index(index)
-                        .with_error_code(error)
-                        .with_committed_offset(offset)
-                        .with_committed_leader_epoch(epoch)
-                        .with_metadata(metadata)
-                });
-                OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions.collect())
-            });
-        return OffsetFetchResponse::default().with_topics(topics.collect());
+        return fetch_one(broker, call, request);
     }
     let groups = request.groups.into_iter().map(|group| {
-        let places =
-            group.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
-        let topics =
-            offsets_of(broker, &group.group_id, places, stable).into_iter().map(|(name, offsets)| {
-                let partitions = offsets.into_iter().map(|(index, found)| {
-                    let (error, offset, epoch, metadata) = fields(found);
-                    OffsetFetchResponsePartitions::default()
-                        .with_partition_index(index)
-                        .with_error_code(error)
-                        .with_committed_offset(offset)
-                        .with_committed_leader_epoch(epoch)
-                        .with_metadata(metadata)
-                });
-                OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions.collect())
+        let places = group
+            .topics
+            .map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
+        let fetcher = Fetcher {
+            broker,
+            call,
+            group: &group.group_id,
+            member_id: group.member_id.as_deref(),
+            member_epoch: group.member_epoch,
+            stable,
+        };
+        let (error, offsets) = match fetcher.offsets(places) {
+            Ok(offsets) => (None, offsets),
+            Err(error) => (Some(error), Vec::new()),
+        };
+        let topics = offsets.into_iter().map(|(name, offsets)| {
+            let partitions = offsets.into_iter().map(|(index, found)| {
+                let (error, offset, epoch, metadata) = fields(found);
+                OffsetFetchResponsePartitions::default()
+                    .with_partition_index(index)
+                    .with_error_code(error)
+                    .with_committed_offset(offset)
+                    .with_committed_leader_epoch(epoch)
+                    .with_metadata(metadata)
             });
-        OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_topics(topics.collect())
+            OffsetFetchResponseTopics::default().with_name(name).with_partitions(partitions.collect())
+        });
+        let topics = topics.collect();
+        OffsetFetchResponseGroup::default()
+            .with_group_id(group.group_id)
+            .with_error_code(number(error))
+            .with_topics(topics)
     });
     OffsetFetchResponse::default().with_groups(groups.collect())
+}
+
+/// Up to version 7 there is one group.
+fn fetch_one(broker: &Broker, call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    let places: Option<Vec<(TopicName, Vec<i32>)>> =
+        request.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
+    let fetcher = Fetcher {
+        broker,
+        call,
+        group: &request.group_id,
+        member_id: None,
+        member_epoch: -1,
+        stable: request.require_stable,
+    };
+    let (error, offsets) = match fetcher.offsets(places.clone()) {
+        Ok(offsets) => (None, offsets),
+        // Version 1 has no place for a group's error.
+        Err(error) if call.version < 2 => {
+            let each = places.unwrap_or_default().into_iter();
+            let failed = |indexes: Vec<i32>| indexes.into_iter().map(|i| (i, Err(error))).collect();
+            (None, each.map(|(topic, indexes)| (topic, failed(indexes))).collect())
+        }
+        Err(error) => (Some(error), Vec::new()),
+    };
+    let topics = offsets.into_iter().map(|(name, offsets)| {
+        let partitions = offsets.into_iter().map(|(index, found)| {
+            let (error, offset, epoch, metadata) = fields(found);
+            OffsetFetchResponsePartition::default()
+                .with_partition_index(index)
+                .with_error_code(error)
+                .with_committed_offset(offset)
+                .with_committed_leader_epoch(epoch)
+                .with_metadata(metadata)
+        });
+        OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions.collect())
+    });
+    OffsetFetchResponse::default().with_error_code(number(error)).with_topics(topics.collect())
+}
+
+pub(super) async fn delete(
+    broker: &Broker,
+    call: &Call,
+    request: OffsetDeleteRequest,
+) -> Result<OffsetDeleteResponse, RequestError> {
+    let failed = |code: E| OffsetDeleteResponse::default().with_error_code(code.code());
+    if !may(call, broker, Operation::Delete, &request.group_id) {
+        return Ok(failed(E::GroupAuthorizationFailed));
+    }
+    let refused: Vec<Option<E>> = request
+        .topics
+        .iter()
+        .flat_map(|topic| {
+            let allowed = may_topic(call, broker, Operation::Read, &topic.name);
+            topic.partitions.iter().map(move |p| {
+                if !allowed {
+                    return Some(E::TopicAuthorizationFailed);
+                }
+                let known = broker.topics().partition(&topic.name, p.partition_index).is_some();
+                (!known).then_some(E::UnknownTopicOrPartition)
+            })
+        })
+        .collect();
+    let all = request
+        .topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), p.partition_index)));
+    let places: Vec<_> =
+        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(place, _)| place).collect();
+    let (done, deleted) = awaited();
+    broker.groups().delete_offsets(&request.group_id, places, done);
+    let results = match deleted.await.map_err(|_| RequestError::Closing)? {
+        Ok(results) => results,
+        Err(code) => return Ok(failed(code)),
+    };
+    let mut results = merge(refused, results);
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
+            OffsetDeleteResponsePartition::default()
+                .with_partition_index(p.partition_index)
+                .with_error_code(number(error))
+        });
+        let partitions = partitions.collect();
+        OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions)
+    });
+    Ok(OffsetDeleteResponse::default().with_topics(topics.collect()))
 }

@@ -31,6 +31,7 @@ impl<J, S> Group<J, S> {
 
     pub(super) fn forget(&mut self, id: &str) -> Option<Member<J, S>> {
         let member = self.members.shift_remove(id)?;
+        self.pending_sync.remove(id);
         if let Some(instance) = &member.instance_id {
             self.statics.remove(instance);
         }
@@ -40,7 +41,7 @@ impl<J, S> Group<J, S> {
         Some(member)
     }
 
-    fn remove(&mut self, now: Millis, id: &str, out: &mut Effects<J, S>) {
+    pub(super) fn remove(&mut self, now: Millis, id: &str, out: &mut Effects<J, S>) {
         let Some(member) = self.forget(id) else { return };
         if let Some(reply) = member.joining {
             out.push(Effect::Joined(reply, JoinResponse::failed(id, E::UnknownMemberId)));
@@ -59,12 +60,12 @@ impl<J, S> Group<J, S> {
     pub fn tick(&mut self, now: Millis) -> Effects<J, S> {
         let mut out = Vec::new();
         self.pending.retain(|_, until| *until > now);
-        if self.state == State::CompletingRebalance && now >= self.rebalance_deadline {
-            // Whoever did not sync in time (the leader at least) is gone.
-            let gone: Vec<String> =
-                self.members.values().filter(|m| m.syncing.is_none()).map(|m| m.id.clone()).collect();
-            for id in gone {
-                self.remove(now, &id, &mut out);
+        if self.waits_for_syncs() && now >= self.rebalance_deadline {
+            // Whoever did not sync in time is gone.
+            let gone: Vec<String> = self.pending_sync.drain().collect();
+            let members = gone.iter().filter_map(|id| self.forget(id)).count();
+            if members > 0 {
+                self.prepare(now, &mut out);
             }
         }
         let expired: Vec<String> = self
@@ -80,13 +81,16 @@ impl<J, S> Group<J, S> {
         out
     }
 
+    /// Whether members have joined this generation that have not yet asked for their assignment.
+    fn waits_for_syncs(&self) -> bool {
+        matches!(self.state, State::CompletingRebalance | State::Stable) && !self.pending_sync.is_empty()
+    }
+
     /// When, after `now`, [`Group::tick`] has something to do next; `None` for never.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
         let sessions = self.members.values().filter(|m| !m.is_waiting()).map(|m| m.deadline);
-        let rebalance = match self.state {
-            State::PreparingRebalance | State::CompletingRebalance => Some(self.rebalance_deadline),
-            _ => None,
-        };
+        let rebalance = (self.state == State::PreparingRebalance || self.waits_for_syncs())
+            .then_some(self.rebalance_deadline);
         let hold =
             (self.state == State::PreparingRebalance && self.hold_until > now).then_some(self.hold_until);
         sessions.chain(rebalance).chain(hold).chain(self.pending.values().copied()).min()

@@ -66,6 +66,14 @@ impl Offsets {
         }
     }
 
+    /// Removes an offset by the record at `at`, also from open transactions.
+    pub(crate) fn delete(&mut self, place: Place, at: i64) {
+        self.pending.values_mut().for_each(|pending| {
+            pending.remove(&place);
+        });
+        self.apply(place, at, None);
+    }
+
     /// An offset of an open transaction.
     pub(crate) fn add_pending(&mut self, producer_id: i64, place: Place, at: i64, value: Committed) {
         self.pending.entry(producer_id).or_default().insert(place, (at, value));

@@ -1,24 +1,20 @@
 //! What the group coordinator does beside requests: reads its state back at start, ends sessions, expires and deletes groups,
 //! keeps `__consumer_offsets` small.
 
-use super::coordinator::{GroupCoordinator, Slot, stored};
+use super::coordinator::{GroupCoordinator, KeyValue, group_record};
 use super::member::Member;
-use super::offsets::Committed;
-use super::state::State;
+use super::offsets::{Committed, Place};
+use super::slot::{Kind, Machine, Slot};
+use super::state::{Group, State};
 use crate::error::code_of;
 use crate::internal_log::{self, ReplayError};
 use crate::partition::Partition;
 use crate::store::offset_records::{self, Entry, GroupValue, OffsetValue};
 use crate::topics::OFFSETS_TOPIC;
 use crate::wait::now_ms;
-use bd_log::LogError;
-use bd_log::batch::BatchBuilder;
 use kafka_protocol::ResponseError as E;
 use parking_lot::Mutex;
 use std::sync::Arc;
-
-/// Deleting this many records at once keeps a batch well below the largest one that a log takes.
-const BATCH_RECORDS: usize = 1000;
 
 impl GroupCoordinator {
     /// Reads `__consumer_offsets`.
@@ -38,10 +34,13 @@ impl GroupCoordinator {
             })?;
         }
         let mut groups = self.groups.write();
-        groups.retain(|_, slot| {
-            let slot = slot.lock();
-            self.alarm.at(slot.group.next_deadline(self.alarm.now()));
-            slot.group.protocol_type.is_some() || !slot.offsets.is_empty()
+        groups.retain(|id, slot| {
+            let mut slot = slot.lock();
+            match &mut slot.kind {
+                Kind::Classic(group) => self.alarm.at(group.next_deadline(self.alarm.now())),
+                Kind::Consumer(group) => self.loaded_consumer(id, group),
+            }
+            slot.is_stored() || !slot.offsets.is_empty()
         });
         Ok(())
     }
@@ -63,23 +62,27 @@ impl GroupCoordinator {
             Entry::Group { group, value } => {
                 let slot = self.slot_or_new(&group);
                 let mut slot = slot.lock();
-                slot.group = super::state::Group::new(self.settings.initial_rebalance_delay_ms);
-                if let Some(value) = value {
-                    self.load_group(&mut slot, value);
+                if value.is_none() && matches!(slot.kind, Kind::Consumer(_)) {
+                    return;
                 }
+                let mut machine = Group::new(self.settings.initial_rebalance_delay_ms);
+                if let Some(value) = value {
+                    slot.empty_since = value.timestamp;
+                    self.load_group(&mut machine, value);
+                }
+                slot.kind = Kind::Classic(machine);
             }
+            Entry::Consumer { group, record } => self.load_consumer(&group, record),
         }
     }
 
-    fn load_group(&self, slot: &mut Slot, value: GroupValue) {
-        let group = &mut slot.group;
+    fn load_group(&self, group: &mut Machine, value: GroupValue) {
         group.generation = value.generation;
         group.protocol_type = Some(value.protocol_type);
         group.leader = value.leader;
         let protocol = value.protocol.clone().unwrap_or_default();
         group.protocol = value.protocol;
         group.state = if value.members.is_empty() { State::Empty } else { State::Stable };
-        slot.empty_since = value.timestamp;
         for member in value.members {
             group.restore_member(
                 Member {
@@ -102,71 +105,96 @@ impl GroupCoordinator {
 
     /// Ends sessions and rebalances whose time has come.
     pub(crate) fn tick(&self) {
-        let groups: Vec<_> =
-            self.groups.read().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
-        for (id, slot) in groups {
+        for (id, slot) in self.all_slots() {
             let mut slot = slot.lock();
-            let effects = slot.group.tick(self.alarm.now());
-            self.carry_out(&id, &mut slot, effects);
+            match &mut slot.kind {
+                Kind::Classic(group) => {
+                    let effects = group.tick(self.alarm.now());
+                    self.carry_out(&id, &mut slot, effects);
+                }
+                Kind::Consumer(_) => self.tick_consumers(&id, &mut slot),
+            }
         }
     }
 
-    /// Deletes a group without members, with its offsets.
+    /// Deletes a group without members, with its offsets; durable when this returns.
     pub fn delete(&self, group: &str) -> Result<(), E> {
-        if group.is_empty() {
-            return Err(E::InvalidGroupId);
-        }
         let slot = self.slot(group).ok_or(E::GroupIdNotFound)?;
-        self.delete_slot(group, &slot, None)
-    }
-
-    /// With `expired_before`, deletes only what was committed before.
-    fn delete_slot(&self, id: &str, slot: &Mutex<Slot>, expired_before: Option<i64>) -> Result<(), E> {
         let mut slot = slot.lock();
-        if !matches!(slot.group.state, State::Empty) {
+        if slot.dead {
+            return Err(E::GroupIdNotFound);
+        }
+        if slot.has_members() {
             return Err(E::NonEmptyGroup);
         }
-        let old = |c: &Committed| expired_before.is_none_or(|before| c.committed_ms < before);
-        let places: Vec<_> =
-            slot.offsets.iter().filter(|(_, c)| old(c)).map(|(place, _)| place.clone()).collect();
-        let whole = places.len() == slot.offsets.iter().count() && !slot.offsets.has_pending();
-        if places.is_empty() && !whole {
-            return Ok(());
-        }
-        let partition = self.partition_for(id)?;
-        let mut keys: Vec<_> =
-            places.iter().map(|(topic, index)| offset_records::offset_key(id, topic, *index)).collect();
-        if whole {
-            keys.push(offset_records::group_key(id));
-        }
-        let mut end = partition.log().end_offset();
-        for keys in keys.chunks(BATCH_RECORDS) {
-            let mut batch = BatchBuilder::new();
-            keys.iter().for_each(|key| batch.append(now_ms(), Some(key), None, &[]));
-            end = partition.append(batch.build()).map_err(|e| code_of(&e))?.last_offset + 1;
-        }
-        partition.when_durable(end, |_| {});
-        for place in places {
-            slot.offsets.apply(place, end, None);
-        }
-        if whole {
-            slot.group.state = State::Dead;
-            self.groups.write().remove(id);
-        }
+        let places = slot.offsets.iter().map(|(place, _)| place.clone()).collect();
+        let (partition, end) = self.forget(group, &mut slot, places, true)?;
+        drop(slot);
+        partition.wait_durable(end).map_err(|_| E::CoordinatorNotAvailable)?;
         Ok(())
     }
 
-    /// Forgets the offsets of groups that have had no members for long, and makes `__consumer_offsets` small again.
+    /// Removes offsets, and with `whole` the group.
+    fn forget(
+        &self,
+        id: &str,
+        slot: &mut Slot,
+        places: Vec<Place>,
+        whole: bool,
+    ) -> Result<(Arc<Partition>, i64), E> {
+        let keys = places.iter().map(|(topic, index)| offset_records::offset_key(id, topic, *index));
+        let mut records: Vec<KeyValue> = keys.map(|key| (key, None)).collect();
+        if whole {
+            match &slot.kind {
+                Kind::Classic(_) => records.push((offset_records::group_key(id), None)),
+                Kind::Consumer(group) => {
+                    records.extend(group.tombstones().iter().map(|r| (r.key(id), None)));
+                }
+            }
+        }
+        let (partition, end) = self.append(id, records)?;
+        for place in places {
+            slot.offsets.apply(place, end - 1, None);
+        }
+        if whole {
+            slot.dead = true;
+            if let Kind::Classic(group) = &mut slot.kind {
+                group.state = State::Dead;
+            }
+            self.groups.write().remove(id);
+        }
+        Ok((partition, end))
+    }
+
+    /// Forgets offsets that have not been used for `offsets.retention.minutes`, and groups without members and offsets.
+    fn expire(&self, id: &str, slot: &Mutex<Slot>, before: i64) -> Result<(), E> {
+        let mut slot = slot.lock();
+        if slot.dead || slot.in_flight > 0 {
+            return Ok(());
+        }
+        let expired = |((topic, index), committed): &(&Place, &Committed)| {
+            let since = slot.unused_since(topic, committed.committed_ms);
+            since.is_some_and(|s| s < before) && !slot.offsets.is_pending(&(topic.clone(), *index))
+        };
+        let places: Vec<Place> =
+            slot.offsets.iter().filter(expired).map(|(place, _)| place.clone()).collect();
+        let whole = places.len() == slot.offsets.iter().count()
+            && !slot.offsets.has_pending()
+            && !slot.has_members()
+            && !slot.is_joined_soon();
+        if places.is_empty() && !whole {
+            return Ok(());
+        }
+        let (partition, end) = self.forget(id, &mut slot, places, whole)?;
+        partition.when_durable(end, |_| {});
+        Ok(())
+    }
+
+    /// Expires offsets and groups, and makes `__consumer_offsets` small again.
     pub(crate) fn maintain(&self) {
         let before = now_ms() - self.settings.offsets_retention_ms;
-        let groups: Vec<_> =
-            self.groups.read().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
-        for (id, slot) in &groups {
-            let expires = {
-                let slot = slot.lock();
-                slot.group.state == State::Empty && slot.empty_since < before
-            };
-            if expires && let Err(error) = self.delete_slot(id, slot, Some(before)) {
+        for (id, slot) in self.all_slots() {
+            if let Err(error) = self.expire(&id, &slot, before) {
                 tracing::warn!(group = id, %error, "cannot expire a group");
             }
         }
@@ -180,10 +208,9 @@ impl GroupCoordinator {
 
     /// Writes all live state again, then deletes what was before. A group's state is appended under its lock, so that no commit
     /// comes between; with a commit under way that is not yet applied, it is tried another time.
-    fn shrink(&self, partition: &Arc<Partition>) -> Result<(), LogError> {
+    fn shrink(&self, partition: &Arc<Partition>) -> Result<(), E> {
         let start = partition.log().end_offset();
-        let groups: Vec<_> =
-            self.groups.read().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let groups = self.all_slots();
         let of_partition = |id: &str| self.partition_for(id).is_ok_and(|p| p.index == partition.index);
         let groups: Vec<_> = groups.into_iter().filter(|(id, _)| of_partition(id)).collect();
         let live = groups.iter().map(|(_, slot)| slot.lock().offsets.iter().count() as i64 + 1).sum();
@@ -195,24 +222,25 @@ impl GroupCoordinator {
             if slot.in_flight > 0 {
                 return Ok(());
             }
-            if slot.group.state == State::Dead {
+            if slot.dead {
                 continue;
             }
-            let mut records = Vec::new();
-            if slot.group.protocol_type.is_some() {
-                records
-                    .push((offset_records::group_key(id), offset_records::group_value(&stored(&slot.group))));
+            let mut records: Vec<KeyValue> = Vec::new();
+            match &slot.kind {
+                Kind::Classic(group) if slot.is_stored() => {
+                    records.push((offset_records::group_key(id), Some(group_record(group))));
+                }
+                Kind::Classic(_) => {}
+                Kind::Consumer(group) => {
+                    records.extend(group.records().iter().map(|r| (r.key(id), r.value(now_ms()))));
+                }
             }
             for ((topic, index), committed) in slot.offsets.iter() {
                 let value = offset_records::offset_value(&OffsetValue::from(committed));
-                records.push((offset_records::offset_key(id, topic, *index), value));
+                records.push((offset_records::offset_key(id, topic, *index), Some(value)));
             }
-            for records in records.chunks(BATCH_RECORDS) {
-                let mut batch = BatchBuilder::new();
-                records.iter().for_each(|(key, value)| batch.append(now_ms(), Some(key), Some(value), &[]));
-                partition.append(batch.build())?;
-            }
+            self.append(id, records)?;
         }
-        internal_log::trim(partition, start)
+        internal_log::trim(partition, start).map_err(|e| code_of(&e))
     }
 }

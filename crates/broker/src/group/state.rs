@@ -16,7 +16,7 @@ use super::member::{
 use bytes::Bytes;
 use indexmap::IndexMap;
 use kafka_protocol::ResponseError as E;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Where a group stands; the names are Kafka's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,12 @@ pub struct Group<J, S> {
     /// Holds the first rebalance of an empty group open, so that members that start together join together.
     initial_delay_ms: Millis,
     pub(super) hold_until: Millis,
+    /// Somebody joined while the first rebalance was held open: it is held open once more.
+    pub(super) joined_during_hold: bool,
+    /// Members that have not yet asked for their assignment in this generation, and when they are removed for that.
+    pub(super) pending_sync: HashSet<String>,
+    /// `group.max.size`.
+    pub max_size: usize,
 }
 
 impl<J, S> Group<J, S> {
@@ -100,6 +106,9 @@ impl<J, S> Group<J, S> {
             rebalance_deadline: Millis::MAX,
             initial_delay_ms,
             hold_until: Millis::MIN,
+            joined_during_hold: false,
+            pending_sync: HashSet::new(),
+            max_size: usize::MAX,
         }
     }
 
@@ -122,7 +131,11 @@ impl<J, S> Group<J, S> {
     ) -> Effects<J, S> {
         let mut out = Vec::new();
         if let Some(error) = self.refuses(&request) {
-            out.push(Effect::Joined(reply, JoinResponse::failed(&request.member_id, error)));
+            let id = if error == E::GroupMaxSizeReached { "" } else { &request.member_id };
+            out.push(Effect::Joined(reply, JoinResponse::failed(id, error)));
+            if error == E::GroupMaxSizeReached && self.members.contains_key(&request.member_id) {
+                self.remove(now, &request.member_id, &mut out);
+            }
             return out;
         }
         if let Some(instance) = request.instance_id.clone() {
@@ -150,19 +163,35 @@ impl<J, S> Group<J, S> {
         if self.state == State::Dead {
             return Some(E::CoordinatorNotAvailable);
         }
+        if !self.has_room_for(&request.member_id) {
+            return Some(E::GroupMaxSizeReached);
+        }
         if request.protocol_type.is_empty() || request.protocols.is_empty() {
             return Some(E::InconsistentGroupProtocol);
         }
-        let others: Vec<_> = self.members.values().filter(|m| m.id != request.member_id).collect();
-        if others.is_empty() {
+        if self.members.is_empty() {
             return None;
         }
+        let all_support =
+            |name: &str| self.members.values().all(|m| m.protocols.iter().any(|(n, _)| n == name));
         let fits = self.protocol_type.as_ref().is_none_or(|t| *t == request.protocol_type)
-            && request
-                .protocols
-                .iter()
-                .any(|(name, _)| others.iter().all(|m| m.protocols.iter().any(|(n, _)| n == name)));
+            && request.protocols.iter().any(|(name, _)| all_support(name));
         (!fits).then_some(E::InconsistentGroupProtocol)
+    }
+
+    /// Whether the group may take this member. While it rebalances, those that wait count: the last to rejoin a group that is too
+    /// large stay out.
+    fn has_room_for(&self, id: &str) -> bool {
+        match self.state {
+            State::Empty | State::Dead => true,
+            State::PreparingRebalance => {
+                let waiting = || self.members.values().filter(|m| m.joining.is_some());
+                waiting().any(|m| m.id == id) || waiting().count() < self.max_size
+            }
+            State::CompletingRebalance | State::Stable => {
+                self.members.contains_key(id) || self.members.len() < self.max_size
+            }
+        }
     }
 
     pub(super) fn add(
@@ -195,6 +224,8 @@ impl<J, S> Group<J, S> {
         self.members.insert(id, member);
         if first && self.state == State::Empty {
             self.hold_until = now + self.initial_delay_ms;
+        } else if now < self.hold_until {
+            self.joined_during_hold = true;
         }
         self.prepare(now, out);
     }
@@ -248,6 +279,10 @@ impl<J, S> Group<J, S> {
         if self.state != State::PreparingRebalance || now < self.hold_until {
             return;
         }
+        if std::mem::take(&mut self.joined_during_hold) && now < self.rebalance_deadline {
+            self.hold_until = self.rebalance_deadline.min(now + self.initial_delay_ms);
+            return;
+        }
         let all = self.pending.is_empty() && self.members.values().all(|m| m.joining.is_some());
         if !all && now < self.rebalance_deadline {
             return;
@@ -268,6 +303,7 @@ impl<J, S> Group<J, S> {
             return;
         }
         self.generation = self.generation.wrapping_add(1).max(1);
+        self.pending_sync.clear();
         out.push(Effect::Changed);
         if self.members.is_empty() {
             self.state = State::Empty;
@@ -284,6 +320,7 @@ impl<J, S> Group<J, S> {
         let longest = self.members.values().map(|m| m.rebalance_timeout_ms).max().unwrap_or(0);
         self.rebalance_deadline = now + Millis::from(longest);
         let ids: Vec<String> = self.members.keys().cloned().collect();
+        self.pending_sync.extend(ids.iter().cloned());
         for id in ids {
             let response = self.joined(&id);
             if let Some(member) = self.members.get_mut(&id) {
@@ -296,7 +333,7 @@ impl<J, S> Group<J, S> {
     }
 
     /// The protocol that most members like best among those that all support; ties go to the first member's preference.
-    fn vote(&self) -> Option<String> {
+    pub(super) fn vote(&self) -> Option<String> {
         let supported =
             |name: &str| self.members.values().all(|m| m.protocols.iter().any(|(n, _)| n == name));
         let mut votes: IndexMap<&str, usize> = IndexMap::new();
@@ -376,6 +413,7 @@ impl<J, S> Group<J, S> {
         }
         let is_leader = self.leader.as_deref() == Some(&request.member_id);
         let stable = self.state == State::Stable;
+        self.pending_sync.remove(&request.member_id);
         if let Some(member) = self.members.get_mut(&request.member_id) {
             member.touch(now);
             if !stable {
@@ -391,7 +429,6 @@ impl<J, S> Group<J, S> {
         if is_leader {
             let mut assignments: HashMap<String, Bytes> = request.assignments.into_iter().collect();
             self.state = State::Stable;
-            self.rebalance_deadline = Millis::MAX;
             out.push(Effect::Changed);
             let ids: Vec<String> = self.members.keys().cloned().collect();
             for id in ids {

@@ -37,8 +37,8 @@ impl<J, S> Group<J, S> {
         }
     }
 
-    /// A static member came back without its member id: it gets a new one, the old one is fenced. Without a change of what it
-    /// supports a stable group stays as it is.
+    /// A static member came back without its member id: it gets a new one, the old one is fenced. As long as
+    /// the group would choose the same protocol, a stable group stays as it is.
     fn replace_static(
         &mut self,
         now: Millis,
@@ -56,8 +56,10 @@ impl<J, S> Group<J, S> {
             out.push(Effect::Synced(waiting, SyncResponse::failed(E::FencedInstanceId)));
         }
         let was_leader = self.leader.as_deref() == Some(old);
-        let unchanged = member.protocols == request.protocols;
         let skips = request.knows_skip_assignment;
+        if self.pending_sync.remove(old) {
+            self.pending_sync.insert(id.clone());
+        }
         member.id = id.clone();
         member.protocols = request.protocols;
         member.session_timeout_ms = request.session_timeout_ms;
@@ -70,7 +72,7 @@ impl<J, S> Group<J, S> {
         if was_leader {
             self.leader = Some(id.clone());
         }
-        if self.state == State::Stable && unchanged {
+        if self.state == State::Stable && self.protocol == self.vote() {
             out.push(Effect::Changed);
             let mut response = self.joined(&id);
             if was_leader && skips {

@@ -1,6 +1,8 @@
 //! The records of `__consumer_offsets`, in Kafka's own format: committed offsets (key version 1, value version 3) and groups (key
-//! version 2, value version 3). A null value deletes. Kafka's tools can read them.
+//! version 2, value version 3). A null value deletes. Kafka's tools can read them. Groups of the consumer protocol: see
+//! [`super::consumer_records`].
 
+use super::consumer_records::ConsumerRecord;
 use super::fields::{BadRecord, Fields, PutFields};
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -47,6 +49,7 @@ pub(crate) struct GroupValue {
 pub(crate) enum Entry {
     Offset { group: String, topic: String, partition: i32, value: Option<OffsetValue> },
     Group { group: String, value: Option<GroupValue> },
+    Consumer { group: String, record: ConsumerRecord },
 }
 
 pub(crate) fn offset_key(group: &str, topic: &str, partition: i32) -> Bytes {
@@ -110,7 +113,12 @@ pub(crate) fn read(key: &[u8], value: Option<&[u8]>) -> Result<Entry, BadRecord>
             let group = key.string()?;
             Ok(Entry::Group { group, value: value.map(read_group).transpose()? })
         }
-        version => Err(BadRecord(format!("key version {version} is not known"))),
+        version => {
+            let unknown = || BadRecord(format!("key version {version} is not known"));
+            let group = key.string()?;
+            let record = ConsumerRecord::read(version, &mut key, value)?.ok_or_else(unknown)?;
+            Ok(Entry::Consumer { group, record })
+        }
     }
 }
 
