@@ -88,9 +88,10 @@ pub(super) fn describe(
         };
         let members: Vec<_> = group.members.into_iter().map(|m| member(broker, call.version, m)).collect();
         let seen = |assignment: &describing::Assignment| {
-            assignment.topic_partitions.iter().all(|t| {
-                call.allows(broker, Operation::Describe, ResourceType::Topic, &t.topic_name)
-            })
+            assignment
+                .topic_partitions
+                .iter()
+                .all(|t| call.allows(broker, Operation::Describe, ResourceType::Topic, &t.topic_name))
         };
         if !members.iter().all(|m| seen(&m.assignment) && seen(&m.target_assignment)) {
             let message = "The group has described topic(s) that the client is not authorized to describe.";

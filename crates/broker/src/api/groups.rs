@@ -147,7 +147,8 @@ pub(super) fn leave(broker: &Broker, call: &Call, request: LeaveGroupRequest) ->
             MemberRef { member_id: &leaving.member_id, instance_id: leaving.group_instance_id.as_deref() };
         let result = broker.groups().leave(&request.group_id, member);
         if result.is_ok() {
-            let (group, reason) = (request.group_id.as_str(), leaving.reason.as_deref().unwrap_or("not provided"));
+            let (group, reason) =
+                (request.group_id.as_str(), leaving.reason.as_deref().unwrap_or("not provided"));
             tracing::info!(group, member = member.member_id, reason, "a member left");
         }
         MemberResponse::default()
@@ -173,8 +174,7 @@ pub(super) fn list(broker: &Broker, call: &Call, request: ListGroupsRequest) -> 
             let listed = ListedGroup::default()
                 .with_group_id(GroupId(text(&group.id)))
                 .with_protocol_type(text(&group.protocol_type));
-            let listed =
-                if call.version >= 4 { listed.with_group_state(text(group.state)) } else { listed };
+            let listed = if call.version >= 4 { listed.with_group_state(text(group.state)) } else { listed };
             if call.version >= 5 { listed.with_group_type(text(group.kind)) } else { listed }
         });
     ListGroupsResponse::default().with_groups(groups.collect())

@@ -19,8 +19,9 @@ use kafka_protocol::messages::{
 };
 use std::sync::Arc;
 
-/// The feature by which clients learn that the second transaction protocol is spoken (KIP-890), and its level.
-const TRANSACTION_VERSION: (&str, i16) = ("transaction.version", 2);
+/// Features and their levels, by which clients learn that the second transaction protocol (KIP-890) and the consumer group
+/// protocol (KIP-848) are spoken.
+const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
 
 pub(super) fn api_versions() -> VersionsAnswer {
     let keys = SPOKEN.iter().map(|(api, low, high)| {
@@ -29,17 +30,21 @@ pub(super) fn api_versions() -> VersionsAnswer {
             .with_min_version(advertised_lowest(*api, *low))
             .with_max_version(*high)
     });
-    let (name, version) = (text(TRANSACTION_VERSION.0), TRANSACTION_VERSION.1);
-    let supported = SupportedFeatureKey::default().with_name(name.clone()).with_max_version(version);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(name)
-        .with_min_version_level(version)
-        .with_max_version_level(version);
+    // Clients of ApiVersions 3 refuse a lowest version of 0 (KAFKA-17011).
+    let supported = FEATURES.map(|(name, version)| {
+        SupportedFeatureKey::default().with_name(text(name)).with_min_version(1).with_max_version(version)
+    });
+    let finalized = FEATURES.map(|(name, version)| {
+        FinalizedFeatureKey::default()
+            .with_name(text(name))
+            .with_min_version_level(version)
+            .with_max_version_level(version)
+    });
     ApiVersionsResponse::default()
         .with_api_keys(keys.collect())
-        .with_supported_features(vec![supported])
+        .with_supported_features(supported.to_vec())
         .with_finalized_features_epoch(0)
-        .with_finalized_features(vec![finalized])
+        .with_finalized_features(finalized.to_vec())
 }
 
 pub(super) fn unsupported_version() -> VersionsAnswer {

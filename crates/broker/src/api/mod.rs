@@ -236,9 +236,7 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::ConsumerGroupHeartbeat => {
             call.answer(&consumer_groups::heartbeat(&broker, &call, decode!()).await?)
         }
-        ApiKey::ConsumerGroupDescribe => {
-            call.answer(&consumer_groups::describe(&broker, &call, decode!()))
-        }
+        ApiKey::ConsumerGroupDescribe => call.answer(&consumer_groups::describe(&broker, &call, decode!())),
         ApiKey::OffsetDelete => call.answer(&offsets::delete(&broker, &call, decode!()).await?),
         ApiKey::OffsetCommit => call.answer(&offsets::commit(&broker, &call, decode!()).await?),
         ApiKey::OffsetFetch => call.answer(&offsets::fetch(&broker, &call, decode!())),

@@ -229,9 +229,8 @@ pub(super) fn fetch(broker: &Broker, call: &Call, request: OffsetFetchRequest) -
         return fetch_one(broker, call, request);
     }
     let groups = request.groups.into_iter().map(|group| {
-        let places = group
-            .topics
-            .map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
+        let places =
+            group.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
         let fetcher = Fetcher {
             broker,
             call,

@@ -81,7 +81,10 @@ impl GroupCoordinator {
             topics: &*self.topics,
             allowed,
             session_ms: i64::from(self.session_ms(id)),
-            interval_ms: self.configs.heartbeat_ms(id).unwrap_or(self.settings.consumer_heartbeat_interval_ms),
+            interval_ms: self
+                .configs
+                .heartbeat_ms(id)
+                .unwrap_or(self.settings.consumer_heartbeat_interval_ms),
             max_size: self.settings.consumer_max_size,
         };
         let answer = group.heartbeat(&context, request, records);

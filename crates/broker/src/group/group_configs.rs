@@ -103,9 +103,10 @@ pub(crate) fn check(key: &str, value: &str) -> Result<(), String> {
         HEARTBEAT_INTERVAL => HEARTBEAT_BOUNDS,
         _ => return Err(format!("Unknown group config name: {key}")),
     };
-    let number: i32 = value.trim().parse().map_err(|_| {
-        format!("Invalid value {value} for configuration {key}: Not a number of type INT")
-    })?;
+    let number: i32 = value
+        .trim()
+        .parse()
+        .map_err(|_| format!("Invalid value {value} for configuration {key}: Not a number of type INT"))?;
     if number < *bounds.start() {
         return Err(format!("{key} must be greater than or equal to group.{}", bound(key, "min")));
     }
@@ -129,8 +130,7 @@ mod tests {
     #[test]
     fn configs_of_groups_are_checked_and_kept_over_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let open =
-            || GroupConfigs::open(MetaStore::open(Arc::new(RealFs), dir.path()).unwrap()).unwrap();
+        let open = || GroupConfigs::open(MetaStore::open(Arc::new(RealFs), dir.path()).unwrap()).unwrap();
         let set = |key: &str, value: &str| vec![(key.to_owned(), Some(value.to_owned()))];
         let configs = open();
         for (key, value) in

@@ -110,7 +110,12 @@ impl Slot {
     }
 
     /// Whether a member may fetch offsets.
-    pub(super) fn check_fetch(&self, id: &str, member_id: Option<&str>, epoch: i32) -> Result<(), GroupError> {
+    pub(super) fn check_fetch(
+        &self,
+        id: &str,
+        member_id: Option<&str>,
+        epoch: i32,
+    ) -> Result<(), GroupError> {
         match &self.kind {
             Kind::Consumer(group) if !self.dead => group.check_fetch(id, member_id, epoch),
             _ => Ok(()),

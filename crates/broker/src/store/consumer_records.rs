@@ -125,7 +125,9 @@ impl ConsumerRecord {
         if let Some(value) = &mut value {
             match value.i16()? {
                 0 => {}
-                other => return Err(BadRecord(format!("value version {other} of key {version} is not known"))),
+                other => {
+                    return Err(BadRecord(format!("value version {other} of key {version} is not known")));
+                }
             }
         }
         Ok(Some(match version {
@@ -133,14 +135,11 @@ impl ConsumerRecord {
             4 => ConsumerRecord::Partitions,
             5 => ConsumerRecord::Member(key.string()?, value.map(read_about).transpose()?),
             6 => ConsumerRecord::TargetEpoch(value.map(|mut v| v.i32()).transpose()?),
-            7 => ConsumerRecord::Target(
-                key.string()?,
-                value.map(|mut v| read_assignment(&mut v)).transpose()?,
-            ),
-            8 => ConsumerRecord::Current(key.string()?, value.map(read_current).transpose()?),
-            16 => {
-                ConsumerRecord::Regex(key.string()?, value.map(|mut v| read_texts(&mut v)).transpose()?)
+            7 => {
+                ConsumerRecord::Target(key.string()?, value.map(|mut v| read_assignment(&mut v)).transpose()?)
             }
+            8 => ConsumerRecord::Current(key.string()?, value.map(read_current).transpose()?),
+            16 => ConsumerRecord::Regex(key.string()?, value.map(|mut v| read_texts(&mut v)).transpose()?),
             _ => return Ok(None),
         }))
     }

@@ -276,8 +276,7 @@ impl ConsumerGroup {
     }
 
     fn forget_regexes(&mut self, out: &mut Vec<ConsumerRecord>) {
-        let used: BTreeSet<&String> =
-            self.members.values().filter_map(|m| m.about.regex.as_ref()).collect();
+        let used: BTreeSet<&String> = self.members.values().filter_map(|m| m.about.regex.as_ref()).collect();
         let unused: Vec<String> = self.regexes.keys().filter(|r| !used.contains(r)).cloned().collect();
         for regex in unused {
             self.regexes.remove(&regex);
@@ -292,14 +291,15 @@ impl ConsumerGroup {
             return;
         }
         self.forget_regexes(out);
-        let regexes: BTreeSet<String> =
-            self.members.values().filter_map(|m| m.about.regex.clone()).collect();
+        let regexes: BTreeSet<String> = self.members.values().filter_map(|m| m.about.regex.clone()).collect();
         for regex in regexes {
             if self.seen == Some(version) && self.regexes.contains_key(&regex) {
                 continue;
             }
             // Checked when it was set.
-            let Ok(matched) = subscription::resolve(&regex, context.topics, context.allowed) else { continue };
+            let Ok(matched) = subscription::resolve(&regex, context.topics, context.allowed) else {
+                continue;
+            };
             if self.regexes.get(&regex) != Some(&matched) {
                 out.push(ConsumerRecord::Regex(regex.clone(), Some(matched.clone())));
                 self.regexes.insert(regex, matched);
@@ -369,4 +369,3 @@ fn check_epoch(member: &ConsumerMember, request: &Heartbeat) -> Result<(), Group
     }
     Ok(())
 }
-

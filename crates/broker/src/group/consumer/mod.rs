@@ -21,9 +21,9 @@ mod group;
 mod heartbeat;
 mod member;
 mod reconcile;
-mod subscription;
 #[cfg(test)]
 mod simulation;
+mod subscription;
 #[cfg(test)]
 mod tests;
 

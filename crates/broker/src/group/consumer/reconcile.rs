@@ -45,8 +45,7 @@ impl Step<'_> {
 
     fn next(&self, member: &ConsumerMember, epoch: i32) -> ConsumerMember {
         let none = BTreeSet::new();
-        let (mut kept, mut revoked, mut added) =
-            (Assignment::new(), Assignment::new(), Assignment::new());
+        let (mut kept, mut revoked, mut added) = (Assignment::new(), Assignment::new(), Assignment::new());
         let mut unreleased = false;
         let topics: BTreeSet<&Uuid> = self.target.keys().chain(member.assigned.keys()).collect();
         for topic in topics {
@@ -77,8 +76,7 @@ impl Step<'_> {
         for (topic, partitions) in added {
             kept.entry(topic).or_default().extend(partitions);
         }
-        next.state =
-            if unreleased { MemberState::UnreleasedPartitions } else { MemberState::Stable };
+        next.state = if unreleased { MemberState::UnreleasedPartitions } else { MemberState::Stable };
         next.epoch = self.epoch;
         next.assigned = kept;
         next.revoking = Assignment::new();

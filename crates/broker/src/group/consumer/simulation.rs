@@ -159,7 +159,9 @@ impl World {
             let members: Vec<_> = group
                 .members
                 .values()
-                .map(|m| (m.id.clone(), m.about.clone(), m.epoch, m.state, m.assigned.clone(), m.revoking.clone()))
+                .map(|m| {
+                    (m.id.clone(), m.about.clone(), m.epoch, m.state, m.assigned.clone(), m.revoking.clone())
+                })
                 .collect();
             let targets: BTreeMap<_, _> = group.targets.clone().into_iter().collect();
             (group.epoch, group.metadata_hash, group.target_epoch, members, targets)
@@ -268,7 +270,13 @@ impl World {
             }
             self.tick();
         }
-        assert_eq!(self.group.members.len(), self.clients.len(), "{:#?} {:#?}", self.clients, self.group.members);
+        assert_eq!(
+            self.group.members.len(),
+            self.clients.len(),
+            "{:#?} {:#?}",
+            self.clients,
+            self.group.members
+        );
         let expected = if self.clients.is_empty() { Phase::Empty } else { Phase::Stable };
         assert_eq!(self.group.phase(), expected);
         let owned: HashSet<(Uuid, i32)> = self.clients.iter().flat_map(|c| places(&c.owned)).collect();
