@@ -12,7 +12,7 @@ CASES := $(CARGO_TARGET_DIR)/release/tv-cases
 WORLD := $(CARGO_TARGET_DIR)/release/tv-world
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' -not -path 'ui/shots/*')
 
-.PHONY: help setup ui build test lint test-peers demo replay bench screenshot clean
+.PHONY: help setup ui build test lint test-peers demo replay bench soak screenshot clean
 
 help:
 	@echo "make demo        the digital-TV demo, live: databases and devices -> topics -> SQL -> search -> dashboard"
@@ -23,6 +23,7 @@ help:
 	@echo "make screenshot  the picture in README, anew (takes five minutes)"
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
+	@echo "make soak        a thousand kills of the broker under load (SOAK_KILLS=N, SOAK_SEED=N)"
 	@echo "make bench       benchmarks, beside Apache Kafka, Spark and Elasticsearch where PEERS has them"
 
 setup:
@@ -64,6 +65,13 @@ screenshot: build
 
 bench: build
 	@bench/run.sh "$(BD)" "$(CASES)" "$(WORLD)" "$(PEERS)"
+
+# The release build, ended by kill -9 again and again under load; half an hour.
+SOAK_KILLS ?= 1000
+SOAK_SEED ?= 1
+soak: build
+	BD_TEST_BINARIES_BUILT=1 BD_SOAK_KILLS=$(SOAK_KILLS) BD_SOAK_SEED=$(SOAK_SEED) \
+		cargo test --release -p bd-e2e --test soak -- --nocapture
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)"
