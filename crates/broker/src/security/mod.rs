@@ -13,8 +13,10 @@ mod acl;
 mod authorizer;
 mod config;
 mod index;
+mod listeners;
 pub(crate) mod sasl;
 mod scram;
+mod tls;
 mod types;
 mod users;
 
@@ -23,6 +25,8 @@ pub(crate) use sasl::SaslState;
 
 pub use authorizer::{AclError, Authorizer};
 pub use config::{SaslMechanism, SecurityConfig};
+pub use listeners::{ListenerError, ListenerSpec, read_listeners};
 pub use scram::{ScramCredential, ScramMechanism};
+pub use tls::{Pem, Tls, TlsError, TlsSettings};
 pub use types::{CLUSTER, Operation, PatternType, Permission, Principal, ResourceType, WILDCARD};
 pub use users::{PerUser, UserChange, UserError, Users};

@@ -18,6 +18,9 @@ pub enum SecurityProtocol {
 }
 
 impl SecurityProtocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl];
+
     /// Whether bytes on the wire are encrypted.
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
