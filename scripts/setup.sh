@@ -4,10 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# build-essential, zlib1g-dev, pkg-config: librdkafka is built from source. kcat: a client in the tests. curl: REST checks.
+# build-essential, zlib1g-dev, libssl-dev, pkg-config: librdkafka is built from source. kcat: a client in the tests. curl: REST checks.
 # python3-venv: the Python client in the tests. time: CPU and memory figures in the benchmarks. mariadb, mosquitto: sources of the demo,
 # run as private instances. chromium: looks at the dashboards in the tests.
-packages=(build-essential zlib1g-dev pkg-config kcat curl python3-venv time
+packages=(build-essential zlib1g-dev libssl-dev pkg-config kcat curl python3-venv time
   mariadb-server mariadb-client mosquitto mosquitto-clients chromium)
 missing=()
 for package in "${packages[@]}"; do
