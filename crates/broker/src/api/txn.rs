@@ -69,14 +69,10 @@ pub(super) async fn init_producer(
     })
 }
 
-/// IDEMPOTENT_WRITE on the cluster, or WRITE on any topic.
+/// IDEMPOTENT_WRITE on the cluster, or WRITE on any topic, whether there is one or not (KIP-679).
 fn may_write_idempotently(broker: &Broker, call: &Call) -> Result<(), E> {
     let may = call.allows(broker, Operation::IdempotentWrite, ResourceType::Cluster, CLUSTER)
-        || broker
-            .topics()
-            .all()
-            .iter()
-            .any(|topic| call.allows(broker, Operation::Write, ResourceType::Topic, &topic.name));
+        || call.allows_some(broker, Operation::Write, ResourceType::Topic);
     if may { Ok(()) } else { Err(E::ClusterAuthorizationFailed) }
 }
 
