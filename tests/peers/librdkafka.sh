@@ -27,6 +27,13 @@ if [ -z "${BROKER:-}" ]; then
 fi
 printf 'bootstrap.servers=%s\ntest.topic.random=true\n' "$BROKER" >"$work/test.conf"
 
+# Some tests call scripts of a Kafka distribution.
+mkdir -p "$work/kafka/bin"
+for tool in topics acls configs; do
+  printf '#!/bin/sh\nexec "%s/kafka.sh" tool %s "$@"\n' "$(cd "${PEERS:-../shared/peers}" && pwd)" $tool >"$work/kafka/bin/kafka-$tool.sh"
+done
+chmod +x "$work"/kafka/bin/*
+
 tests=("$@")
 if [ ${#tests[@]} = 0 ]; then
   mapfile -t tests < <(cd "$source_dir/tests" && printf '%s\n' 0[0-9][0-9][0-9]-*.c* | cut -c1-4 | sort -u)
@@ -36,7 +43,7 @@ for test in "${tests[@]}"; do
   log=$results/$test.log
   started=$SECONDS
   (cd "$source_dir/tests" &&
-    RDKAFKA_TEST_CONF="$work/test.conf" TESTS=$test TEST_KAFKA_VERSION=4.1.0 \
+    RDKAFKA_TEST_CONF="$work/test.conf" KAFKA_PATH="$work/kafka" BROKERS="$BROKER" TESTS=$test TEST_KAFKA_VERSION=4.1.0 \
       TEST_CONSUMER_GROUP_PROTOCOL="${PROTOCOL:-classic}" LD_LIBRARY_PATH=../src:../src-cpp \
       timeout "${TEST_SECONDS:-300}" ./test-runner -p1 -Q -E -L) >"$log" 2>&1 && code=0 || code=$?
   if grep -qE "\\b$test[_0-9a-z]* .*SKIPPED" "$log" && ! grep -qE "\\b$test[_0-9a-z]* .*(PASSED|FAILED) \\|" "$log"; then
