@@ -221,10 +221,12 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::CreatePartitions => call.answer(&topics::create_partitions(broker, decode!()).await?),
         ApiKey::DescribeConfigs => call.answer(&configs::describe(&broker, decode!())),
         ApiKey::IncrementalAlterConfigs => call.answer(&configs::alter(broker, decode!()).await?),
-        ApiKey::DeleteRecords => call.answer(&data::delete_records(broker, decode!()).await?),
+        ApiKey::DeleteRecords => call.answer(&data::delete_records(broker, &call, decode!()).await?),
         ApiKey::Fetch => fetch::fetch(&broker, &call, decode!()).await,
         ApiKey::ListOffsets => call.answer(&data::list_offsets(broker, &call, decode!()).await?),
-        ApiKey::OffsetForLeaderEpoch => call.answer(&data::offset_for_leader_epoch(&broker, decode!())),
+        ApiKey::OffsetForLeaderEpoch => {
+            call.answer(&data::offset_for_leader_epoch(&broker, &call, decode!()))
+        }
         ApiKey::JoinGroup => call.answer(&groups::join(&broker, &call, decode!()).await?),
         ApiKey::SyncGroup => call.answer(&groups::sync(&broker, &call, decode!()).await?),
         ApiKey::Heartbeat => call.answer(&groups::heartbeat(&broker, &call, decode!())),
