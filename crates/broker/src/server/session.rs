@@ -164,11 +164,6 @@ impl Session {
         new
     }
 
-    /// The client's software, name and version, once it has told it.
-    pub(crate) fn software(&self) -> Option<Arc<(String, String)>> {
-        self.identity.read().software.clone()
-    }
-
     /// Notes what ApiVersions says of the client.
     pub(crate) fn note_software(&self, name: &str, version: &str) {
         if name.len() <= LONGEST_NAME && version.len() <= LONGEST_NAME {
