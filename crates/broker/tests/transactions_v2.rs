@@ -87,9 +87,8 @@ impl<'a> Tx<'a> {
         let mut batch =
             BatchBuilder::new().producer(self.producer_id, self.epoch, sequence).transactional(true);
         batch.append(0, None, Some(value.as_bytes()), &[]);
-        let data = PartitionProduceData::default()
-            .with_index(partition)
-            .with_records(Some(batch.build().freeze()));
+        let data =
+            PartitionProduceData::default().with_index(partition).with_records(Some(batch.build().freeze()));
         let mut topic = TopicProduceData::default().with_partition_data(vec![data]);
         if version >= 13 {
             topic = topic.with_topic_id(self.server.broker.topics().get("t").unwrap().id);
@@ -292,7 +291,10 @@ fn brokers_add_and_verify_partitions_of_many_transactions_at_once() {
         codes.collect::<Vec<_>>()
     };
     let all = |code: Option<E>| (code, code);
-    assert_eq!(ask(4, true, b.epoch), [all(Some(E::TransactionAbortable)), all(Some(E::TransactionAbortable))]);
+    assert_eq!(
+        ask(4, true, b.epoch),
+        [all(Some(E::TransactionAbortable)), all(Some(E::TransactionAbortable))]
+    );
     assert_eq!(ask(5, false, b.epoch + 1), [all(None), all(Some(E::ProducerFenced))]);
     assert_eq!(ask(5, true, b.epoch), [all(None), all(Some(E::TransactionAbortable))]);
     server.stop();
@@ -369,8 +371,7 @@ fn many_producers_commit_at_the_same_time() {
                         .transactional(true);
                     batch.append(0, None, Some(format!("{i}/{n}").as_bytes()), &[]);
                     let (sender, receiver) = std::sync::mpsc::channel();
-                    let call =
-                        bd_broker::ProduceCall { transactional_id: Some(&id), acks: -1, version: 13 };
+                    let call = bd_broker::ProduceCall { transactional_id: Some(&id), acks: -1, version: 13 };
                     broker.produce_as(call, vec![("t".into(), 0, Some(batch.build()))], move |results| {
                         let _ = sender.send(results);
                     });
@@ -400,8 +401,9 @@ fn administrators_see_producers_and_transactions_and_end_what_hangs() {
     let mut list = |request: ListTransactionsRequest| {
         let response = raw.call(2, &request);
         let states = response.transaction_states.iter();
-        let states: Vec<_> =
-            states.map(|t| format!("{} {}", t.transactional_id.as_str(), t.transaction_state.as_str())).collect();
+        let states: Vec<_> = states
+            .map(|t| format!("{} {}", t.transactional_id.as_str(), t.transaction_state.as_str()))
+            .collect();
         (code(response.error_code), states, response.unknown_state_filters.len())
     };
     let all = || ListTransactionsRequest::default();
@@ -455,10 +457,8 @@ fn used_up_epochs_lead_to_a_new_producer_id_which_a_restart_knows() {
     use bd_broker::{Broker, BrokerConfig, TxnVersion};
     use std::sync::Arc;
     let fs = bd_log::testing::MemFs::new();
-    let config = || BrokerConfig {
-        fs: Arc::new(fs.clone()),
-        ..BrokerConfig::new(std::path::Path::new("/epochs"))
-    };
+    let config =
+        || BrokerConfig { fs: Arc::new(fs.clone()), ..BrokerConfig::new(std::path::Path::new("/epochs")) };
     let broker = Broker::open(config()).unwrap();
     let first = broker.txns().init_producer(Some("tx"), 60_000, None).unwrap();
     let mut producer = first;
