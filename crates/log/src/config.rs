@@ -115,6 +115,10 @@ pub struct LogConfig {
     pub preallocate: bool,
     /// When appended records reach the disk.
     pub flush: FlushMode,
+    /// With [`FlushMode::Os`]: fsynced at the latest when so many records are not (`flush.messages`); `None`: no limit.
+    pub flush_messages: Option<i64>,
+    /// With [`FlushMode::Os`]: fsynced so many ms after an append (`flush.ms`); `None`: when the system likes.
+    pub flush_ms: Option<u64>,
     /// How batches are stored (`compression.type`).
     pub compression: Compression,
     /// A record whose timestamp lies further than this many ms before now is refused (`message.timestamp.before.max.ms`).
@@ -162,6 +166,8 @@ impl Default for LogConfig {
             segment_jitter_ms: 0,
             preallocate: false,
             flush: FlushMode::Group,
+            flush_messages: None,
+            flush_ms: None,
             compression: Compression::Producer,
             message_timestamp_before_max_ms: i64::MAX,
             message_timestamp_after_max_ms: 3_600_000,

@@ -5,13 +5,16 @@
 //! but the disk. Several threads let the file system join the fsyncs of different logs.
 //!
 //! ```text
-//! request ─▶ queue of logs, each with its waiters ─▶ thread: log.sync() ─▶ done(high watermark) for each waiter
+//! request ─▶ queue of logs, each with its waiters ─▶ thread: fsync ─▶ done(high watermark) for each waiter ─▶ indexes etc.
 //! ```
+//! Logs with [`crate::FlushMode::Os`] are answered at once; the flusher fsyncs them when `flush.messages` or `flush.ms` say so,
+//! and when a segment is complete.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -67,7 +70,40 @@ struct Queue {
     logs: HashMap<usize, Waiting>,
     /// Logs with waiters that no thread has.
     ready: VecDeque<usize>,
+    /// Logs that are fsynced at a certain time.
+    timed: HashMap<usize, (Arc<Log>, Instant)>,
     stopping: bool,
+}
+
+impl Queue {
+    /// Puts a log into the queue with a waiter or none; whether a thread must be woken.
+    fn push(&mut self, log: &Arc<Log>, done: Option<Done>) -> bool {
+        let key = key_of(log);
+        let before = self.ready.len();
+        let entry = self.logs.entry(key).or_insert_with(|| {
+            self.ready.push_back(key);
+            Waiting { log: log.clone(), waiters: Vec::new() }
+        });
+        entry.waiters.extend(done);
+        self.ready.len() > before
+    }
+
+    /// Moves logs whose time has come to the queue; gives the time of the next one.
+    fn due(&mut self) -> Option<Instant> {
+        if self.timed.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let due: Vec<_> = self.timed.extract_if(|_, (_, at)| self.stopping || *at <= now).collect();
+        for (_, (log, _)) in due {
+            self.push(&log, None);
+        }
+        self.timed.values().map(|(_, at)| *at).min()
+    }
+}
+
+fn key_of(log: &Arc<Log>) -> usize {
+    Arc::as_ptr(log) as usize
 }
 
 struct Waiting {
@@ -96,21 +132,39 @@ impl Flusher {
     pub fn request(&self, log: &Arc<Log>, offset: i64, done: Done) {
         let high_watermark = log.high_watermark();
         if high_watermark >= offset {
-            return done(Ok(high_watermark));
+            done(Ok(high_watermark));
+            return self.flush_later(log);
         }
         if self.threads.is_empty() {
             return done(log.sync());
         }
-        let key = Arc::as_ptr(log) as usize;
-        let mut guard = self.shared.queue.lock();
-        let queue = &mut *guard;
-        let entry = queue.logs.entry(key).or_insert_with(|| {
-            queue.ready.push_back(key);
-            Waiting { log: log.clone(), waiters: Vec::new() }
-        });
-        entry.waiters.push(done);
-        drop(guard);
-        self.shared.work.notify_one();
+        // A log that a thread has already is looked at again by that thread.
+        if self.shared.queue.lock().push(log, Some(done)) {
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// For a log that acknowledges from the page cache: has it fsynced now or at its time, as its settings say.
+    fn flush_later(&self, log: &Arc<Log>) {
+        if log.durable_offset() >= log.high_watermark() || self.threads.is_empty() {
+            return;
+        }
+        let wake = match log.flush_due() {
+            true => self.shared.queue.lock().push(log, None),
+            false => match log.config().flush_ms {
+                Some(ms) => {
+                    let at = Instant::now() + Duration::from_millis(ms.min(1 << 40));
+                    let mut queue = self.shared.queue.lock();
+                    let before = queue.timed.len();
+                    queue.timed.entry(key_of(log)).or_insert_with(|| (log.clone(), at));
+                    queue.timed.len() > before
+                }
+                None => false,
+            },
+        };
+        if wake {
+            self.shared.work.notify_one();
+        }
     }
 }
 
@@ -118,17 +172,21 @@ impl Shared {
     fn run(&self) {
         let mut queue = self.queue.lock();
         loop {
+            let next = queue.due();
             let Some(key) = queue.ready.pop_front() else {
                 if queue.stopping {
                     return;
                 }
-                self.work.wait(&mut queue);
+                match next {
+                    Some(at) => drop(self.work.wait_until(&mut queue, at)),
+                    None => self.work.wait(&mut queue),
+                }
                 continue;
             };
             let Some(waiting) = queue.logs.get_mut(&key) else { continue };
             let (log, waiters) = (waiting.log.clone(), std::mem::take(&mut waiting.waiters));
             drop(queue);
-            let result = log.sync();
+            let result = log.sync_records();
             for done in waiters {
                 let result = result.clone();
                 // A callback that panics must not take the flusher of every other log with it.
@@ -136,12 +194,20 @@ impl Shared {
                     tracing::error!(dir = %log.dir().display(), "a flush callback panicked");
                 }
             }
+            let untidy = log.is_untidy();
             queue = self.queue.lock();
-            match queue.logs.get_mut(&key) {
-                Some(waiting) if !waiting.waiters.is_empty() => queue.ready.push_back(key),
-                _ => {
-                    queue.logs.remove(&key);
+            let more = queue.logs.get(&key).is_some_and(|waiting| !waiting.waiters.is_empty());
+            match more {
+                true => queue.ready.push_back(key),
+                false => drop(queue.logs.remove(&key)),
+            }
+            if untidy {
+                drop(queue);
+                if more {
+                    self.work.notify_one(); // others go on with its waiters meanwhile
                 }
+                log.tidy();
+                queue = self.queue.lock();
             }
         }
     }

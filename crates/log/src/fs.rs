@@ -35,6 +35,17 @@ pub trait FsFile: Send + Sync {
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+    /// Writes `len` zeros at `position`; blocks of the file are allocated and written then, no holes.
+    fn write_zeros(&self, mut position: u64, len: u64) -> io::Result<()> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let end = position + len;
+        while position < end {
+            let n = ZEROS.len().min((end - position) as usize);
+            self.write_all_at(position, ZEROS.get(..n).unwrap_or_default())?;
+            position += n as u64;
+        }
+        Ok(())
+    }
     /// Whether the file holds nothing.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
@@ -61,6 +72,10 @@ pub trait FsFile: Send + Sync {
 pub trait Fs: Send + Sync + 'static {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>>;
+    /// Length of a file in bytes.
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        self.open(path, OpenMode::Read)?.len()
+    }
     /// Creates a folder and its missing parents.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// The files in a folder (no order), without sub-folders.
@@ -156,6 +171,10 @@ impl Fs for RealFs {
             }
         }
         Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(path)?.len())
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {

@@ -94,6 +94,7 @@ mod error;
 mod files;
 mod flusher;
 mod fs;
+mod handles;
 mod index;
 pub mod inspect;
 mod log;
@@ -110,4 +111,5 @@ pub use config::{
 pub use error::{LogError, RecordFault, RecordProblem};
 pub use flusher::{Done, Flusher, FlusherConfig};
 pub use fs::{Fs, FsFile, OpenMode, RealFs};
-pub use log::{Compacted, Log, Region};
+pub use handles::{open_files, set_max_open_files};
+pub use log::{Compacted, Log, Region, Resting};

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::batch::BatchHeader;
+use crate::handles::{Handle, Name};
 use crate::index::{self, Aborted, Cover, Entry, IndexFile, MemoryIndex, Position, Time};
 use crate::{Fs, FsFile, LogError, OpenMode, files};
 
@@ -28,10 +29,19 @@ enum Indexes {
 /// One segment of a log. Readers share it with the one writer: `size` is published after the bytes are written.
 pub(crate) struct Segment {
     fs: Arc<dyn Fs>,
-    dir: PathBuf,
+    dir: Arc<Path>,
     pub(crate) base_offset: i64,
-    file: Arc<dyn FsFile>,
+    file: Arc<Handle>,
     size: AtomicU64,
+    /// Length of the file while it is written: behind `size` there are zeros, so that an append changes no metadata and its
+    /// fsync writes the data alone. [`SEALED`] once there will be no more.
+    allocated: AtomicU64,
+    /// Bytes that were fsynced.
+    synced: AtomicU64,
+    /// How many of them by the last fsync.
+    synced_last: AtomicU64,
+    /// Held while the file grows, by whoever makes it grow.
+    growing: Mutex<()>,
     indexes: RwLock<Indexes>,
     /// Batches before this position were neither appended nor scanned since the log was opened: a read checks their CRC.
     unchecked: u64,
@@ -39,14 +49,32 @@ pub(crate) struct Segment {
     checked: Mutex<Vec<Range<u64>>>,
 }
 
+/// What a failed write has left in the file.
+pub(crate) enum WriteFailed {
+    /// Nothing: it was cut off.
+    Nothing(LogError),
+    /// A part of it: cutting it off has failed, too, with this error.
+    Rest(LogError),
+}
+
+/// Stands for the length of a file that does not grow any more.
+const SEALED: u64 = u64::MAX;
+/// Below this size nothing is written ahead: most logs stay small, or idle.
+const AHEAD_FROM_BYTES: u64 = 16 << 10;
+/// Bytes written ahead at once: as many as the segment has, within these bounds.
+const AHEAD_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 20;
+/// Syncs of more bytes gain nothing from zeros written ahead, which double what the disk has to write.
+const AHEAD_UP_TO_BYTES: u64 = 128 << 10;
+/// File systems allocate in these units.
+const BLOCK_BYTES: u64 = 4096;
+
 /// Ranges remembered as checked; readers go from front to back, so that their ranges grow together.
 const CHECKED_RANGES: usize = 64;
 
 impl Segment {
     /// A new, empty segment. Its name is durable after an fsync of the folder.
-    pub(crate) fn create(fs: &Arc<dyn Fs>, dir: &Path, base_offset: i64) -> Result<Segment, LogError> {
-        let path = files::path_of(dir, base_offset, LOG);
-        let file = fs.open(&path, OpenMode::Create).map_err(|e| LogError::io("create", &path, e))?;
+    pub(crate) fn create(fs: &Arc<dyn Fs>, dir: &Arc<Path>, base_offset: i64) -> Result<Segment, LogError> {
+        let file = Handle::create(fs, dir, Name::Offset(base_offset, LOG))?;
         Ok(Self::new(fs, dir, base_offset, file, 0, Indexes::Memory(MemoryIndex::default())))
     }
 
@@ -54,21 +82,28 @@ impl Segment {
     /// [`Segment::publish`].
     pub(crate) fn open_unindexed(
         fs: &Arc<dyn Fs>,
-        dir: &Path,
+        dir: &Arc<Path>,
         base_offset: i64,
     ) -> Result<Segment, LogError> {
-        let file = Self::open_log(fs, dir, base_offset)?;
-        Ok(Self::new(fs, dir, base_offset, file, 0, Indexes::Memory(MemoryIndex::default())))
+        let segment = Self::new(
+            fs,
+            dir,
+            base_offset,
+            Handle::new(fs, dir, Name::Offset(base_offset, LOG)),
+            0,
+            Indexes::Memory(MemoryIndex::default()),
+        );
+        segment.file()?;
+        Ok(segment)
     }
 
     /// A sealed segment with its index files; `None` if these are missing or cut.
     pub(crate) fn open_sealed(
         fs: &Arc<dyn Fs>,
-        dir: &Path,
+        dir: &Arc<Path>,
         base_offset: i64,
     ) -> Result<Option<Segment>, LogError> {
-        let file = Self::open_log(fs, dir, base_offset)?;
-        let size = file.len().map_err(|e| LogError::io("stat", &files::path_of(dir, base_offset, LOG), e))?;
+        let size = Self::file_len(&**fs, dir, base_offset)?;
         let open =
             |extension: &str| match fs.open(&files::path_of(dir, base_offset, extension), OpenMode::Read) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -96,18 +131,30 @@ impl Segment {
         };
         let indexes =
             check().map_err(|e| LogError::io("read index of", &files::path_of(dir, base_offset, LOG), e))?;
-        Ok(indexes.map(|indexes| Self::new(fs, dir, base_offset, file, size, indexes)))
+        Ok(indexes.map(|indexes| {
+            let file = Handle::new(fs, dir, Name::Offset(base_offset, LOG));
+            Self::new(fs, dir, base_offset, file, size, indexes)
+        }))
     }
 
     /// The segment that is written further after a clean shutdown, its indexes loaded into memory; `None` if they are
-    /// missing or damaged.
+    /// missing or damaged, or of an earlier time.
     pub(crate) fn open_active(
         fs: &Arc<dyn Fs>,
-        dir: &Path,
+        dir: &Arc<Path>,
         base_offset: i64,
     ) -> Result<Option<Segment>, LogError> {
-        let file = Self::open_log(fs, dir, base_offset)?;
-        let size = file.len().map_err(|e| LogError::io("stat", &files::path_of(dir, base_offset, LOG), e))?;
+        let size = Self::file_len(&**fs, dir, base_offset)?;
+        Ok(Self::open_partly(fs, dir, base_offset)?.filter(|segment| segment.size() == size))
+    }
+
+    /// A segment as far as its index files go, loaded into memory; `None` if they are missing or damaged, or the log is
+    /// shorter than they say.
+    pub(crate) fn open_partly(
+        fs: &Arc<dyn Fs>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+    ) -> Result<Option<Segment>, LogError> {
         let read = |extension| files::read(&**fs, &files::path_of(dir, base_offset, extension));
         let Some((positions, cover)) = read(INDEX)?.and_then(|content| index::decode(&content)) else {
             return Ok(None);
@@ -120,33 +167,39 @@ impl Segment {
         let (Some((times, of_times)), Some((aborted, of_aborted))) = (times, aborted) else {
             return Ok(None);
         };
-        if cover.log_bytes != size || of_times != cover || of_aborted != cover {
+        let size = cover.log_bytes;
+        if size > Self::file_len(&**fs, dir, base_offset)? || of_times != cover || of_aborted != cover {
             return Ok(None);
         }
         let indexes = Indexes::Memory(MemoryIndex::load(positions, times, aborted, size));
+        let file = Handle::new(fs, dir, Name::Offset(base_offset, LOG));
         Ok(Some(Self::new(fs, dir, base_offset, file, size, indexes)))
     }
 
-    fn open_log(fs: &Arc<dyn Fs>, dir: &Path, base_offset: i64) -> Result<Arc<dyn FsFile>, LogError> {
+    fn file_len(fs: &dyn Fs, dir: &Path, base_offset: i64) -> Result<u64, LogError> {
         let path = files::path_of(dir, base_offset, LOG);
-        fs.open(&path, OpenMode::ReadWrite).map_err(|e| LogError::io("open", &path, e))
+        fs.size(&path).map_err(|e| LogError::io("stat", &path, e))
     }
 
     fn new(
         fs: &Arc<dyn Fs>,
-        dir: &Path,
+        dir: &Arc<Path>,
         base_offset: i64,
-        file: Arc<dyn FsFile>,
+        file: Arc<Handle>,
         size: u64,
         indexes: Indexes,
     ) -> Segment {
         let (fs, size, indexes) = (fs.clone(), AtomicU64::new(size), RwLock::new(indexes));
         Segment {
             fs,
-            dir: dir.to_path_buf(),
+            dir: dir.clone(),
             base_offset,
             file,
             unchecked: size.load(Ordering::Relaxed),
+            allocated: AtomicU64::new(size.load(Ordering::Relaxed)),
+            synced: AtomicU64::new(size.load(Ordering::Relaxed)),
+            synced_last: AtomicU64::new(0),
+            growing: Mutex::default(),
             size,
             indexes,
             checked: Mutex::default(),
@@ -158,9 +211,98 @@ impl Segment {
         files::path_of(&self.dir, self.base_offset, LOG)
     }
 
-    /// The log file. (The one place that would open it on demand.)
-    pub(crate) fn file(&self) -> &Arc<dyn FsFile> {
-        &self.file
+    /// The log file, to read.
+    pub(crate) fn file(&self) -> Result<Arc<dyn FsFile>, LogError> {
+        self.file.get()
+    }
+
+    /// Writes behind the readable end; after an error the file is as before. The caller is the only writer.
+    ///
+    /// # Errors
+    /// [`WriteFailed`].
+    pub(crate) fn write(&self, position: u64, bytes: &[u8]) -> Result<(), WriteFailed> {
+        let file = self.file.get_to_write().map_err(WriteFailed::Nothing)?;
+        let end = position + bytes.len() as u64;
+        let mut growing = (end > self.allocated.load(Ordering::Acquire)).then(|| self.growing.lock());
+        let Err(error) = file.write_all_at(position, bytes) else {
+            self.file.mark_unsynced(); // an fsync in between may have taken the mark away
+            if growing.is_some() {
+                self.allocated.fetch_max(end, Ordering::AcqRel);
+            }
+            return Ok(());
+        };
+        let error = LogError::io("append to", &self.path(), error);
+        growing.get_or_insert_with(|| self.growing.lock());
+        let repair = file.set_len(position);
+        self.allocated.store(position, Ordering::Release);
+        Err(match repair {
+            Ok(()) => WriteFailed::Nothing(error),
+            Err(e) => WriteFailed::Rest(LogError::io("cut the failed write off", &self.path(), e)),
+        })
+    }
+
+    /// Where zeros should be written ahead of the appends, if they have become few. Not after large writes, whose fsyncs gain
+    /// nothing from it.
+    pub(crate) fn ahead(&self, limit: u64) -> Option<Range<u64>> {
+        let (size, allocated) = (self.size(), self.allocated.load(Ordering::Acquire));
+        let step = size.clamp(*AHEAD_BYTES.start(), *AHEAD_BYTES.end());
+        let enough = allocated >= (size + step / 2).min(limit);
+        if size < AHEAD_FROM_BYTES || enough || self.synced_last.load(Ordering::Acquire) > AHEAD_UP_TO_BYTES {
+            return None;
+        }
+        let from = allocated.max(size);
+        let to = ((from + step) / BLOCK_BYTES * BLOCK_BYTES).min(limit);
+        (from < to).then_some(from..to)
+    }
+
+    /// Writes zeros behind the end if they have become few, at most up to `limit` bytes of file; appends go on meanwhile, but
+    /// for those that have used up the zeros. A full disk does not matter.
+    ///
+    /// # Errors
+    /// Only of an fsync, which may be that of appended bytes.
+    pub(crate) fn write_ahead(&self, limit: u64) -> Result<(), LogError> {
+        if self.ahead(limit).is_none() {
+            return Ok(());
+        }
+        let Ok(file) = self.file.get_to_write() else { return Ok(()) };
+        let growing = self.growing.lock();
+        let Some(Range { start: from, end: to }) = self.ahead(limit) else { return Ok(()) };
+        if let Err(error) = file.write_zeros(from, to - from) {
+            tracing::debug!(segment = %self.path().display(), %error, "cannot write ahead");
+            // What cannot be given back is overwritten later.
+            file.set_len(from).ok();
+            return Ok(());
+        }
+        self.allocated.store(to, Ordering::Release);
+        drop(growing);
+        // Here, so that the next append's fsync has less to do.
+        self.sync()
+    }
+
+    /// Cuts off the zeros: the segment is complete.
+    pub(crate) fn seal(&self) -> Result<(), LogError> {
+        let _growing = self.growing.lock();
+        let allocated = self.allocated.swap(SEALED, Ordering::AcqRel);
+        if allocated != SEALED && allocated > self.size() {
+            let file = self.file.get_to_write()?;
+            file.set_len(self.size()).map_err(|e| LogError::io("truncate", &self.path(), e))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that were fsynced.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_synced(&self, size: u64) {
+        let before = self.synced.swap(size, Ordering::AcqRel);
+        self.synced_last.store(size.saturating_sub(before), Ordering::Release);
+    }
+
+    /// Makes what was written durable.
+    pub(crate) fn sync(&self) -> Result<(), LogError> {
+        self.file.sync()
     }
 
     /// Whether the CRCs of all batches between two positions were checked since the log was opened.
@@ -295,17 +437,35 @@ impl Segment {
         let mut guard = self.indexes.write();
         let Indexes::Memory(index) = &mut *guard else { return Ok(()) };
         index.note_newest();
+        self.write_indexes_of(index, self.size())?;
+        if release {
+            *guard = Indexes::Files { newest: index.newest, has_aborted: !index.aborted.is_empty() };
+        }
+        Ok(())
+    }
+
+    /// The indexes at this moment and how many bytes of log they cover. The caller keeps others from appending.
+    pub(crate) fn copy_indexes(&self) -> Option<(MemoryIndex, u64)> {
+        match &*self.indexes.read() {
+            Indexes::Memory(index) => {
+                let mut index = index.clone();
+                index.note_newest();
+                Some((index, self.size()))
+            }
+            Indexes::Files { .. } => None,
+        }
+    }
+
+    /// Writes index files for the first `size` bytes of the log.
+    pub(crate) fn write_indexes_of(&self, index: &MemoryIndex, size: u64) -> Result<(), LogError> {
         let write = |extension, content: Vec<u8>| {
             files::write(&*self.fs, &files::path_of(&self.dir, self.base_offset, extension), &content)
         };
-        let cover = Cover { log_bytes: self.size(), aborted: index.aborted.len() as u32 };
+        let cover = Cover { log_bytes: size, aborted: index.aborted.len() as u32 };
         write(INDEX, index::encode(&index.positions, cover))?;
         write(TIME_INDEX, index::encode(&index.times, cover))?;
         if cover.aborted > 0 {
             write(TXN_INDEX, index::encode(&index.aborted, cover))?;
-        }
-        if release {
-            *guard = Indexes::Files { newest: index.newest, has_aborted: !index.aborted.is_empty() };
         }
         Ok(())
     }

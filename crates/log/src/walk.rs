@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Batch { position: u64, header: BatchHeader, bytes: Bytes },
     /// No batch, or one that goes on behind the end. The walk stays there.
     Damaged { position: u64, error: BatchError },
-    /// The end.
+    /// The end; zeros up to it do not count.
     End,
 }
 
@@ -49,6 +49,7 @@ impl BatchWalk {
         }
         let header = match BatchHeader::parse(&self.bytes(HEADER_BYTES)?) {
             Ok(header) => header,
+            Err(_) if self.only_zeros()? => return Ok(Step::End),
             Err(error) => return Ok(Step::Damaged { position, error }),
         };
         let have = usize::try_from(self.end - position).unwrap_or(usize::MAX);
@@ -63,6 +64,20 @@ impl BatchWalk {
         }
         self.position += header.size() as u64;
         Ok(Step::Batch { position, header, bytes })
+    }
+
+    /// Whether nothing but zeros follows: a log that is written has some ahead of its appends.
+    fn only_zeros(&self) -> io::Result<bool> {
+        let (mut at, mut bytes) = (self.position, Vec::new());
+        while at < self.end {
+            bytes.clear();
+            let want = CHUNK_BYTES.min(usize::try_from(self.end - at).unwrap_or(CHUNK_BYTES));
+            at += self.file.read_at(at, want, &mut bytes)?.max(1) as u64;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// `len` bytes from the position, fewer only at the end.

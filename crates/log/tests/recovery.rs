@@ -41,7 +41,9 @@ fn a_torn_tail_is_cut_off_at_every_byte() {
         let file = fs.open(&segment(0), OpenMode::ReadWrite).unwrap();
         file.set_len((first.len() + cut) as u64).unwrap();
         let (log, recovery) = open(&fs, config()).unwrap();
-        assert_eq!(recovery.truncated_bytes, cut as u64);
+        // Zeros alone are what is written ahead of appends, not a part of one.
+        let zeros = cut < 8; // the upper bytes of offset 1
+        assert_eq!(recovery.truncated_bytes, if zeros { 0 } else { cut as u64 });
         assert_eq!(offsets(&log, Isolation::HighWatermark), [0]);
         put(&log, plain(&[(3, "again")]));
         assert_eq!(records(&log, 1, Isolation::HighWatermark), [(1, "again".into())]);

@@ -5,39 +5,31 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
+use super::now_ms;
+use super::opened::{OpenLog, Writer};
 use super::retention::is_too_old;
 use super::validate::Rules;
-use super::{Log, Writer, now_ms};
 use crate::batch::{self, BatchError, BatchHeader, Batches, ControlMarker};
 use crate::index::Aborted;
-use crate::producer::{BatchMeta, Check, Producer};
-use crate::segment::Segment;
-use crate::{Appended, LogConfig, LogError, TimestampType, files, snapshot};
+use crate::producer::{BatchMeta, Check, Producer, Producers};
+use crate::segment::{Segment, WriteFailed};
+use crate::{Appended, FlushMode, LogConfig, LogError, TimestampType, files, snapshot};
 
 /// A batch of one append: where it starts in the bytes given, and its header.
 pub(super) type Part = (usize, BatchHeader);
 
-impl Log {
-    /// Appends one or more whole v2 batches as their producer sent them, in one write. Base offset and `leader_epoch` are
-    /// stamped into the given bytes; with `LogAppendTime` also time and CRC. Not durable until [`Log::sync`].
-    ///
-    /// A repeat of one of the producer's last five batches writes nothing and answers with the earlier offsets
-    /// ([`Appended::duplicate`]).
-    ///
-    /// # Errors
-    /// Nothing is appended on an error. [`LogError::InvalidBatch`], [`LogError::InvalidRecords`], [`LogError::TooLarge`];
-    /// for producers [`LogError::OutOfOrderSequence`], [`LogError::InvalidProducerEpoch`],
-    /// [`LogError::InvalidTxnState`]; [`LogError::StorageFull`] (retry later), [`LogError::Io`],
-    /// [`LogError::Poisoned`], [`LogError::Closed`].
-    pub fn append(&self, batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
-        let config = self.config.read().clone();
+impl OpenLog {
+    /// See [`crate::Log::append`].
+    pub(super) fn append(&self, batches: BytesMut, leader_epoch: i32) -> Result<Appended, LogError> {
+        let config = self.config();
         let parts = check_batches(&batches, &config)?;
         let now = now_ms();
         let (mut batches, mut parts) =
             Rules { config: &config, name: self.name(), now }.apply(batches, parts)?;
+        let syncer = (config.flush == FlushMode::Always).then(|| self.syncer.lock());
         let mut writer = self.writer.lock();
-        self.writable(&writer)?;
-        if let Some(repeat) = self.check_producers(&writer, &parts)? {
+        self.writable()?;
+        if let Some(repeat) = Self::check_producers(&self.producers.lock(), &parts)? {
             return Ok(Appended {
                 base_offset: repeat.base_offset,
                 last_offset: repeat.last_offset,
@@ -62,10 +54,19 @@ impl Log {
         }
         let base_offset = self.end_offset();
         self.write(&mut writer, &batches, &parts, &config)?;
-        for (_, header) in &parts {
-            writer.producers.note(header, now);
+        {
+            let mut producers = self.producers.lock();
+            for (_, header) in &parts {
+                producers.note(header, now);
+            }
+            self.publish(&mut producers, offset, config.flush);
         }
-        self.publish(&writer, offset);
+        if let Some(mut syncer) = syncer {
+            // Nobody else appends meanwhile: this fsync is for this append alone.
+            self.sync_records(&mut syncer)?;
+            drop((writer, syncer));
+            self.tidy();
+        }
         Ok(Appended {
             base_offset,
             last_offset: offset - 1,
@@ -76,12 +77,8 @@ impl Log {
         })
     }
 
-    /// Appends a transaction marker, which ends the producer's open transaction. Repeating it is harmless: with nothing
-    /// open it changes only epochs. Not durable until [`Log::sync`]; the last stable offset moves only then.
-    ///
-    /// # Errors
-    /// [`LogError::InvalidProducerEpoch`], [`LogError::CoordinatorFenced`], and the I/O errors of [`Log::append`].
-    pub fn append_marker(
+    /// See [`crate::Log::append_marker`].
+    pub(super) fn append_marker(
         &self,
         producer_id: i64,
         producer_epoch: i16,
@@ -89,21 +86,31 @@ impl Log {
         coordinator_epoch: i32,
         leader_epoch: i32,
     ) -> Result<Appended, LogError> {
-        let config = self.config.read().clone();
+        let config = self.config();
         let marker = ControlMarker { commit, coordinator_epoch };
+        let syncer = (config.flush == FlushMode::Always).then(|| self.syncer.lock());
         let mut writer = self.writer.lock();
-        self.writable(&writer)?;
-        writer.producers.check_marker(producer_id, producer_epoch, coordinator_epoch)?;
+        self.writable()?;
+        self.producers.lock().check_marker(producer_id, producer_epoch, coordinator_epoch)?;
         let (now, base_offset) = (now_ms(), self.end_offset());
         let mut bytes = marker.build(producer_id, producer_epoch, now);
         batch::stamp(&mut bytes, base_offset, leader_epoch);
         let header = BatchHeader::parse(&bytes)?;
         self.write(&mut writer, &bytes, &[(0, header)], &config)?;
-        if let Some(txn) = writer.producers.note_marker(&header, &marker, now) {
-            let last_stable = writer.producers.first_open().min(header.next_offset());
-            writer.active.note_aborted(Aborted { txn, last_stable });
+        {
+            let mut producers = self.producers.lock();
+            if let Some(txn) = producers.note_marker(&header, &marker, now) {
+                let last_stable = producers.first_open().min(header.next_offset());
+                self.active().note_aborted(Aborted { txn, last_stable });
+            }
+            self.publish(&mut producers, header.next_offset(), config.flush);
         }
-        self.publish(&writer, header.next_offset());
+        if let Some(mut syncer) = syncer {
+            // Nobody else appends meanwhile: this fsync is for this append alone.
+            self.sync_records(&mut syncer)?;
+            drop((writer, syncer));
+            self.tidy();
+        }
         Ok(Appended {
             base_offset,
             last_offset: base_offset,
@@ -115,14 +122,14 @@ impl Log {
     }
 
     /// Checks sequences and epochs. `Some`: all of it is a repeat.
-    fn check_producers(&self, writer: &Writer, parts: &[Part]) -> Result<Option<BatchMeta>, LogError> {
+    fn check_producers(producers: &Producers, parts: &[Part]) -> Result<Option<BatchMeta>, LogError> {
         let mut repeats: Option<BatchMeta> = None;
         let mut repeated = 0;
         // Producers as they will be after the batches before; only needed when there are several.
         let mut staged: Vec<(i64, Producer)> = Vec::new();
         for (_, header) in parts.iter().filter(|(_, h)| h.has_producer()) {
             let earlier = staged.iter_mut().find(|(id, _)| *id == header.producer_id);
-            match writer.producers.check(earlier.as_ref().map(|(_, p)| p), header)? {
+            match producers.check(earlier.as_ref().map(|(_, p)| p), header)? {
                 Check::Repeat(meta) => {
                     repeated += 1;
                     let first = repeats.get_or_insert(meta);
@@ -133,7 +140,7 @@ impl Log {
                 Check::New => match earlier {
                     Some((_, producer)) => producer.note(header, 0),
                     None => {
-                        let known = writer.producers.map().get(&header.producer_id).cloned();
+                        let known = producers.map().get(&header.producer_id).cloned();
                         let mut producer = known.unwrap_or_else(|| Producer::new(header.producer_epoch));
                         producer.note(header, 0);
                         staged.push((header.producer_id, producer));
@@ -165,49 +172,55 @@ impl Log {
             files::remove(&*self.fs, &self.dir.join(files::CLEAN_SHUTDOWN))?;
             writer.marked_clean = false;
         }
-        let size = writer.active.size();
+        let mut active = self.active();
+        let size = active.size();
         let last = parts.last().map_or(0, |(_, h)| h.last_offset());
         let newest = || parts.iter().map(|(_, h)| h.max_timestamp).max().unwrap_or(-1);
         if size > 0
-            && (is_too_old(writer, config, newest())
+            && (is_too_old(writer, &active, config, newest())
                 || size + bytes.len() as u64 > config.segment_bytes
-                || last - writer.active.base_offset > i64::from(i32::MAX))
+                || last - active.base_offset > i64::from(i32::MAX))
         {
-            self.roll(writer)?;
+            active = self.roll(writer)?;
         }
-        let position = writer.active.size();
-        let file = writer.active.file().clone();
-        if let Err(error) = file.write_all_at(position, bytes) {
-            let error = LogError::io("append to", &writer.active.path(), error);
-            if let Err(repair) = file.set_len(position) {
-                let repair = LogError::io("cut the failed write off", &writer.active.path(), repair);
-                return Err(self.poison(writer, &repair));
-            }
-            return Err(error);
-        }
+        let position = active.size();
+        active.write(position, bytes).map_err(|failed| match failed {
+            WriteFailed::Nothing(error) => error,
+            WriteFailed::Rest(error) => self.poison(&error),
+        })?;
         for (at, header) in parts {
-            writer.active.note(header, position + *at as u64, config.index_interval_bytes);
+            active.note(header, position + *at as u64, config.index_interval_bytes);
         }
-        writer.active.publish(position + bytes.len() as u64);
+        active.publish(position + bytes.len() as u64);
         Ok(())
     }
 
     /// Starts a new active segment at the log's end. What the old one still needs on disk is written by the next sync.
-    pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), LogError> {
+    pub(super) fn roll(&self, writer: &mut Writer) -> Result<Arc<Segment>, LogError> {
         let segment = Arc::new(Segment::create(&self.fs, &self.dir, self.end_offset())?);
-        let sealed = std::mem::replace(&mut writer.active, segment.clone());
+        let state = snapshot::encode(&self.producers.lock());
+        {
+            let mut tail = self.tail.lock();
+            let sealed = std::mem::replace(&mut tail.active, segment.clone());
+            tail.sealed.push((sealed, state));
+            tail.names_dirty = true;
+        }
         writer.active_since = now_ms();
-        writer.sealed.push((sealed, snapshot::encode(&writer.producers)));
-        writer.names_dirty = true;
         writer.marked_clean = false; // the marker names another segment now
-        self.segments.write().insert(segment.base_offset, segment);
-        Ok(())
+        self.segments.write().insert(segment.base_offset, segment.clone());
+        Ok(segment)
     }
 
     /// Makes an append visible: first the transactions, then the end that lets others see its records.
-    fn publish(&self, writer: &Writer, end: i64) {
-        self.marks.first_unstable.store(writer.producers.first_unstable(), Ordering::Release);
+    fn publish(&self, producers: &mut Producers, end: i64, flush: FlushMode) {
+        if flush == FlushMode::Os {
+            producers.on_durable(end); // as far as readers are concerned
+        }
+        self.marks.first_unstable.store(producers.first_unstable(), Ordering::Release);
         self.marks.end.store(end, Ordering::Release);
+        if flush == FlushMode::Os {
+            self.marks.high_watermark.fetch_max(end, Ordering::AcqRel);
+        }
     }
 }
 

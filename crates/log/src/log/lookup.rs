@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Log;
+use super::opened::OpenLog;
 use crate::batch::{Batches, RecordsIter};
 use crate::compression::plain_batch;
 use crate::segment::Segment;
@@ -14,12 +14,9 @@ const READ_BYTES: usize = 64 << 10;
 /// Bound of a decompressed batch that is looked into for the exact record.
 const PLAIN_BYTES: usize = 256 << 20;
 
-impl Log {
-    /// First durable record whose timestamp is `timestamp` (ms) or later, as (offset, timestamp); `None` if there is none.
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, LogError> {
+impl OpenLog {
+    /// See [`crate::Log::offset_for_timestamp`].
+    pub(super) fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, LogError> {
         let segments: Vec<_> = self.segments.read().values().cloned().collect();
         for segment in segments {
             if segment.newest().is_some_and(|newest| newest.timestamp >= timestamp) {
@@ -42,11 +39,8 @@ impl Log {
         if is_current { segment.offset_before_time(timestamp) } else { Ok(segment.base_offset) }
     }
 
-    /// The durable record with the greatest timestamp (the first, if several have it), as (offset, timestamp).
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn max_timestamp_offset(&self) -> Result<Option<(i64, i64)>, LogError> {
+    /// See [`crate::Log::max_timestamp_offset`].
+    pub(super) fn max_timestamp_offset(&self) -> Result<Option<(i64, i64)>, LogError> {
         let segments: Vec<_> = self.segments.read().values().cloned().collect();
         let start = self.start_offset();
         let mut newest: Option<(i64, i64)> = None;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::Log;
 use super::compact::Checkpoint;
+use super::opened::{OpenLog, Shared};
 use crate::batch::{self, BatchHeader, Batches, HEADER_BYTES};
 use crate::segment::Segment;
 use crate::{AbortedTxn, Isolation, LogError, ReadResult};
@@ -15,31 +15,7 @@ struct Slice {
     next: i64,
 }
 
-impl Log {
-    /// Whole batches from the one that holds `offset`, straight from the file, at most `max_bytes` of them (but at least
-    /// one with `min_one`), and none at or beyond the bound of `isolation`. An offset at or behind that bound, up to the
-    /// log's end, gives no bytes. Where the offset was compacted away, the first batch behind it comes first. One call reads
-    /// from one segment.
-    ///
-    /// # Errors
-    /// [`LogError::OffsetOutOfRange`]; [`LogError::Corrupt`] if the file does not hold what the index says;
-    /// [`LogError::Io`].
-    pub fn read(
-        &self,
-        offset: i64,
-        max_bytes: usize,
-        isolation: Isolation,
-        min_one: bool,
-    ) -> Result<ReadResult, LogError> {
-        let (mut result, bound) = self.read_marks(offset, isolation)?;
-        let Some(slice) = self.slice(offset, max_bytes, bound, min_one)? else { return Ok(result) };
-        if isolation == Isolation::LastStable && !slice.bytes.is_empty() {
-            result.aborted = self.aborted(slice.first, slice.next)?;
-        }
-        (result.bytes, result.next_offset) = (slice.bytes, slice.next);
-        Ok(result)
-    }
-
+impl Shared {
     /// The marks of a read of `offset` that gives nothing yet, and the offset at which it must end.
     pub(super) fn read_marks(
         &self,
@@ -67,6 +43,25 @@ impl Log {
             last_stable_offset,
         };
         Ok((marks, bound))
+    }
+}
+
+impl OpenLog {
+    /// See [`crate::Log::read`].
+    pub(super) fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        isolation: Isolation,
+        min_one: bool,
+    ) -> Result<ReadResult, LogError> {
+        let (mut result, bound) = self.read_marks(offset, isolation)?;
+        let Some(slice) = self.slice(offset, max_bytes, bound, min_one)? else { return Ok(result) };
+        if isolation == Isolation::LastStable && !slice.bytes.is_empty() {
+            result.aborted = self.aborted(slice.first, slice.next)?;
+        }
+        (result.bytes, result.next_offset) = (slice.bytes, slice.next);
+        Ok(result)
     }
 
     fn slice(
@@ -109,13 +104,13 @@ impl Log {
         let (position, indexed) = segment.position_before(offset)?;
         let size = segment.size();
         // Enough to get from the index entry to the offset and then to read what was asked for.
-        let lead = if indexed == offset { 0 } else { self.config.read().index_interval_bytes as usize };
+        let lead = if indexed == offset { 0 } else { self.config().index_interval_bytes as usize };
         let mut want = max_bytes.saturating_add(lead).max(HEADER_BYTES);
         loop {
             let len = want.min((size - position) as usize);
             let mut buffer = Vec::with_capacity(len);
             segment
-                .file()
+                .file()?
                 .read_at(position, len, &mut buffer)
                 .map_err(|e| LogError::io("read", &segment.path(), e))?;
             let at_end = len as u64 == size - position;

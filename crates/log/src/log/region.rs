@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Log;
+use super::opened::OpenLog;
 use super::read::check_batches;
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::segment::Segment;
-use crate::{AbortedTxn, FsFile, Isolation, LogError};
+use crate::{AbortedTxn, FsFile, Isolation, LogError, ReadResult};
 
 /// Read at once while headers are walked: the usual distance between two index entries.
 const WINDOW_BYTES: usize = 4096;
@@ -54,6 +54,21 @@ pub struct Region {
 }
 
 impl Region {
+    pub(super) fn empty(marks: ReadResult) -> Region {
+        let ReadResult { next_offset, start_offset, high_watermark, last_stable_offset, .. } = marks;
+        Region {
+            file: None,
+            path: std::path::PathBuf::new(),
+            position: 0,
+            len: 0,
+            next_offset,
+            aborted: Vec::new(),
+            start_offset,
+            high_watermark,
+            last_stable_offset,
+        }
+    }
+
     /// The file's descriptor, for sendfile or splice; `None` if there are no bytes, or the file system is not the
     /// operating system's: then [`Region::read`] gives the bytes.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -112,13 +127,9 @@ struct Extent {
     next: i64,
 }
 
-impl Log {
-    /// As [`Log::read`], but finds the batches without reading more than some of their headers. Batches whose CRC was not
-    /// checked since the log was opened are read and checked once.
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn read_region(
+impl OpenLog {
+    /// See [`crate::Log::read_region`].
+    pub(super) fn read_region(
         &self,
         offset: i64,
         max_bytes: usize,
@@ -126,17 +137,7 @@ impl Log {
         min_one: bool,
     ) -> Result<Region, LogError> {
         let (marks, bound) = self.read_marks(offset, isolation)?;
-        let mut region = Region {
-            file: None,
-            path: std::path::PathBuf::new(),
-            position: 0,
-            len: 0,
-            next_offset: offset,
-            aborted: Vec::new(),
-            start_offset: marks.start_offset,
-            high_watermark: marks.high_watermark,
-            last_stable_offset: marks.last_stable_offset,
-        };
+        let mut region = Region::empty(marks);
         let Some(found) = self.extent(offset, max_bytes, bound, min_one)? else { return Ok(region) };
         if isolation == Isolation::LastStable {
             region.aborted = self.aborted(found.first, found.next)?;
@@ -196,7 +197,7 @@ impl Search<'_> {
     fn run(&self) -> Result<Searched, LogError> {
         let size = self.segment.size();
         let (mut position, mut expected) = self.segment.position_before(self.offset)?;
-        let file = self.segment.file().clone();
+        let file = self.segment.file()?;
         let mut headers = Headers { segment: self.segment, file: &*file, size, start: 0, window: Vec::new() };
         let first = loop {
             if position >= size {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Log, Syncer, Writer, now_ms};
+use super::now_ms;
+use super::opened::{OpenLog, Syncer, Writer};
 use crate::segment::Segment;
 use crate::{Deleted, LogConfig, LogError, files};
 
@@ -18,27 +19,23 @@ fn longest(config: &LogConfig) -> i64 {
 
 /// Whether the active segment ends before a batch of time `timestamp` because of its age: by the timestamps of its first batch
 /// and this one (KIP-33), by the wall clock if either has none.
-pub(super) fn is_too_old(writer: &Writer, config: &LogConfig, timestamp: i64) -> bool {
-    let first = writer.active.first_timestamp().filter(|first| *first >= 0 && timestamp >= 0);
+pub(super) fn is_too_old(writer: &Writer, active: &Segment, config: &LogConfig, timestamp: i64) -> bool {
+    let first = active.first_timestamp().filter(|first| *first >= 0 && timestamp >= 0);
     let age = match first {
         Some(first) => timestamp.saturating_sub(first),
         None => now_ms().saturating_sub(writer.active_since),
     };
     // Another one for each segment, the same whenever it is asked for.
-    let spread = (writer.active.base_offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
+    let spread = (active.base_offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
     let jitter = (spread as i64) % config.segment_jitter_ms.min(longest(config)).max(1);
     age > longest(config) - jitter
 }
 
-impl Log {
-    /// Deletes whole old segments as `retention_ms` and `retention_bytes` say if the cleanup policy deletes, and forgets idle
-    /// producers. A segment is as old as its newest record's timestamp says. Only durable segments go; if the newest one has expired as a whole it is sealed and goes too.
-    ///
-    /// # Errors
-    /// [`LogError::Io`]; the log stays usable, the next run (or start) goes on. As [`Log::sync`] if a roll was needed.
-    pub fn apply_retention(&self, now_ms: i64) -> Result<Deleted, LogError> {
+impl OpenLog {
+    /// See [`crate::Log::apply_retention`].
+    pub(super) fn apply_retention(&self, now_ms: i64) -> Result<Deleted, LogError> {
         let mut syncer = self.syncer.lock();
-        let config = self.config.read().clone();
+        let config = self.config();
         let deletes = config.cleanup_policy.deletes();
         let expired = |segment: &Segment| {
             let newest = segment.newest().map(|newest| newest.timestamp);
@@ -50,9 +47,9 @@ impl Log {
         };
         {
             let mut writer = self.writer.lock();
-            writer.producers.expire(now_ms.saturating_sub(config.producer_id_expiration_ms));
+            self.producers.lock().expire(now_ms.saturating_sub(config.producer_id_expiration_ms));
             let all = self.segments.read().values().all(|segment| expired(segment) || segment.size() == 0);
-            if all && writer.active.size() > 0 && writer.stopped.is_none() {
+            if all && self.active().size() > 0 && self.writable().is_ok() {
                 self.roll(&mut writer)?;
             }
         }
@@ -64,7 +61,7 @@ impl Log {
             let [segment, next] = pair else { break };
             let rest = total.saturating_sub(segment.size());
             let surplus = deletes && config.retention_bytes.is_some_and(|limit| rest >= limit);
-            if !(expired(segment) || surplus) || next.base_offset > self.high_watermark() {
+            if !(expired(segment) || surplus) || next.base_offset > self.durable_offset() {
                 break;
             }
             total = rest;
@@ -73,16 +70,15 @@ impl Log {
         self.delete_to(start)
     }
 
-    /// Raises the log's start to `offset` (at most to the high watermark) and deletes the segments before it. Returns the
-    /// new start; it is durable.
-    ///
-    /// # Errors
-    /// [`LogError::OffsetOutOfRange`] if `offset` lies behind the high watermark; [`LogError::Io`].
-    pub fn delete_records_before(&self, offset: i64) -> Result<i64, LogError> {
-        let _syncer = self.syncer.lock();
+    /// See [`crate::Log::delete_records_before`].
+    pub(super) fn delete_records_before(&self, offset: i64) -> Result<i64, LogError> {
+        let mut syncer = self.syncer.lock();
         let (start, end) = (self.start_offset(), self.high_watermark());
         if offset > end || offset < 0 {
             return Err(LogError::OffsetOutOfRange { offset, start, end });
+        }
+        if offset > self.durable_offset() {
+            self.sync_locked(&mut syncer)?; // a log must not start behind its durable end
         }
         Ok(self.delete_to(offset.max(start))?.start_offset)
     }
@@ -93,9 +89,9 @@ impl Log {
         let mut syncer = self.syncer.lock();
         {
             let mut writer = self.writer.lock();
-            self.writable(&writer)?;
+            self.writable()?;
             let age = now_ms.saturating_sub(writer.active_since);
-            if config.cleanup_policy.compacts() && writer.active.size() > 0 && age > longest(config) {
+            if config.cleanup_policy.compacts() && self.active().size() > 0 && age > longest(config) {
                 self.roll(&mut writer)?;
             }
         }
@@ -103,10 +99,11 @@ impl Log {
     }
 
     fn sync_sealed(&self, syncer: &mut Syncer) -> Result<(), LogError> {
-        if self.writer.lock().sealed.is_empty() {
-            return Ok(());
-        }
-        self.sync_locked(syncer).map(|_| ())
+        let all_written = {
+            let tail = self.tail.lock();
+            tail.sealed.is_empty() && tail.unindexed.is_empty()
+        };
+        if all_written { Ok(()) } else { self.sync_locked(syncer).map(|_| ()) }
     }
 
     /// Makes `start` the first offset, durably, before any file goes: a deletion interrupted is finished by the next open.

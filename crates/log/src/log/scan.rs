@@ -11,7 +11,9 @@ use crate::batch::{self, BatchHeader, ControlMarker, HEADER_BYTES};
 
 const CHUNK_BYTES: usize = 1 << 20;
 /// The unit in which disks write.
-const SECTOR_BYTES: u64 = 512;
+pub(super) const SECTOR_BYTES: u64 = 512;
+/// Where in a batch its format stands.
+const MAGIC_AT: usize = 16;
 
 /// What lies at a position.
 #[derive(Debug)]
@@ -45,14 +47,9 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(file: &'a dyn FsFile) -> io::Result<Self> {
-        Ok(Scanner { file, len: file.len()?, buffer: Vec::new(), start: 0, gaps_below: 0 })
-    }
-
-    /// Batches may be missing below an offset: they were compacted away.
-    pub(super) fn with_gaps(mut self, below: i64) -> Self {
-        self.gaps_below = below;
-        self
+    /// Batches may be missing below the offset `gaps_below`: they were compacted away.
+    pub(super) fn new(file: &'a dyn FsFile, gaps_below: i64) -> io::Result<Self> {
+        Ok(Scanner { file, len: file.len()?, buffer: Vec::new(), start: 0, gaps_below })
     }
 
     /// `len` bytes from `position`, fewer only at the end of the file.
@@ -80,6 +77,7 @@ impl<'a> Scanner<'a> {
                 let reason = format!("the batch there says offset {}", header.base_offset);
                 return self.damaged(position, header.size(), reason, false);
             }
+            Err(_) if self.only_zeros_from(position)? => return Ok(Found::End),
             Err(error) => {
                 let cut = rest < HEADER_BYTES as u64;
                 return self.damaged(position, HEADER_BYTES, error.to_string(), cut);
@@ -96,6 +94,18 @@ impl<'a> Scanner<'a> {
             Ok(marker) => Ok(Found::Batch(header, marker)),
             Err(error) => self.damaged(position, header.size(), error.to_string(), false),
         }
+    }
+
+    /// Whether nothing but zeros follows: they were written ahead of appends that never came.
+    fn only_zeros_from(&mut self, mut position: u64) -> io::Result<bool> {
+        while position < self.len {
+            let zeros = self.bytes(position, CHUNK_BYTES)?;
+            if zeros.is_empty() || zeros.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            position += zeros.len() as u64;
+        }
+        Ok(true)
     }
 
     fn damaged(&mut self, position: u64, extent: usize, reason: String, cut: bool) -> io::Result<Found> {
@@ -120,17 +130,27 @@ impl<'a> Scanner<'a> {
     /// Position of a valid batch behind a damaged one at `position`, whose offset would be `offset`.
     pub(super) fn valid_batch_after(&mut self, position: u64, offset: i64) -> io::Result<Option<u64>> {
         let most = offset.saturating_add(i64::from(i32::MAX));
-        for at in position + 1..self.len.saturating_sub(HEADER_BYTES as u64) {
-            let header = match BatchHeader::parse(self.bytes(at, HEADER_BYTES)?) {
-                Ok(header) => header,
-                Err(_) => continue,
-            };
-            let plausible = header.base_offset > offset
-                && header.base_offset <= most
-                && header.size() as u64 <= self.len - at;
-            if plausible && batch::verify_crc(self.bytes(at, header.size())?).is_ok() {
-                return Ok(Some(at));
+        let last = self.len.saturating_sub(HEADER_BYTES as u64);
+        let mut at = position + 1;
+        while at < last {
+            // Few bytes are a 2, as the magic byte of a batch is; none of the zeros written ahead are.
+            let window = self.bytes(at, CHUNK_BYTES)?;
+            match window.get(MAGIC_AT..).and_then(|bytes| bytes.iter().position(|byte| *byte == 2)) {
+                Some(skip) => at += skip as u64,
+                None => {
+                    at += window.len().saturating_sub(MAGIC_AT).max(1) as u64;
+                    continue;
+                }
             }
+            if let Ok(header) = BatchHeader::parse(self.bytes(at, HEADER_BYTES)?) {
+                let plausible = header.base_offset > offset
+                    && header.base_offset <= most
+                    && header.size() as u64 <= self.len - at;
+                if plausible && batch::verify_crc(self.bytes(at, header.size())?).is_ok() {
+                    return Ok(Some(at));
+                }
+            }
+            at += 1;
         }
         Ok(None)
     }

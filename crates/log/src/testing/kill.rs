@@ -95,6 +95,10 @@ impl FsFile for KillFile {
         self.inner.write_at(position, data)
     }
 
+    fn write_zeros(&self, position: u64, len: u64) -> io::Result<()> {
+        self.inner.write_zeros(position, len)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.switch.hit("fsync");
         self.inner.sync()

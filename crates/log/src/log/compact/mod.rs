@@ -37,7 +37,7 @@ use self::swap::Swap;
 pub(crate) use self::swap::finish_interrupted;
 use self::throttle::Throttle;
 use self::txns::Transactions;
-use super::Log;
+use super::opened::OpenLog;
 use crate::batch::{BatchHeader, ControlMarker, RecordsIter};
 use crate::compression::plain_batch;
 use crate::segment::Segment;
@@ -47,7 +47,7 @@ use crate::{LogConfig, LogError};
 /// Bound of a batch uncompressed, in bytes. One that is larger, or cannot be read, stays as it is.
 const PLAIN_BYTES: usize = 256 << 20;
 
-/// What [`Log::compact`] did.
+/// What [`crate::Log::compact`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Compacted {
     /// Segments that were replaced, and how many took their place.
@@ -89,18 +89,14 @@ impl Cleanable {
     }
 }
 
-impl Log {
-    /// The part of the bytes that may be compacted and was not yet, from 0 to 1.
-    pub fn dirty_ratio(&self, now_ms: i64) -> f64 {
+impl OpenLog {
+    /// See [`crate::Log::dirty_ratio`].
+    pub(super) fn dirty_ratio(&self, now_ms: i64) -> f64 {
         self.cleanable(&self.config(), now_ms).ratio()
     }
 
-    /// Whether compaction is due: the dirty ratio, if the log is compacted at all, and
-    /// [`LogConfig::min_cleanable_dirty_ratio`] is passed or records are older than [`LogConfig::max_compaction_lag_ms`].
-    ///
-    /// # Errors
-    /// [`LogError::Io`] if the age of the oldest dirty records cannot be read.
-    pub fn compaction_due(&self, now_ms: i64) -> Result<Option<f64>, LogError> {
+    /// See [`crate::Log::compaction_due`].
+    pub(super) fn compaction_due(&self, now_ms: i64) -> Result<Option<f64>, LogError> {
         let config = self.config();
         if !config.cleanup_policy.compacts() {
             return Ok(None);
@@ -116,7 +112,7 @@ impl Log {
         let _files = self.cleaner.files.read();
         for segment in cleanable.dirty() {
             if let Some((_, header)) =
-                next_batch(&mut BatchWalk::new(segment.file().clone(), segment.size()), segment)?
+                next_batch(&mut BatchWalk::new(segment.file()?, segment.size()), segment)?
             {
                 let late = now_ms.saturating_sub(header.max_timestamp) > config.max_compaction_lag_ms;
                 return Ok(late.then_some(ratio));
@@ -125,15 +121,8 @@ impl Log {
         Ok(None)
     }
 
-    /// Compacts the log: of the records before the active segment (and before the first undecided transaction, and older than
-    /// [`LogConfig::min_compaction_lag_ms`]) the last one of each key stays. Does so whether it is due or not. Appends and
-    /// reads go on meanwhile; memory is bounded by [`LogConfig::cleaner_dedupe_buffer_bytes`]. One runs at a time, a second
-    /// one waits.
-    ///
-    /// # Errors
-    /// [`LogError::Corrupt`] if a batch is damaged, [`LogError::StorageFull`], [`LogError::Io`]: the log is unchanged, or
-    /// compacted in part, and is used further. [`LogError::Closed`], [`LogError::Poisoned`].
-    pub fn compact(&self, now_ms: i64) -> Result<Compacted, LogError> {
+    /// See [`crate::Log::compact`].
+    pub(super) fn compact(&self, now_ms: i64) -> Result<Compacted, LogError> {
         let _running = self.cleaner.running.lock();
         let config = self.config();
         self.roll_if_old(&config, now_ms)?;
@@ -208,11 +197,11 @@ impl Log {
     }
 
     fn check_running(&self) -> Result<(), LogError> {
-        self.writable(&self.writer.lock())
+        self.writable()
     }
 
     fn cleanable(&self, config: &LogConfig, now_ms: i64) -> Cleanable {
-        let stable = self.last_stable_offset();
+        let stable = self.last_stable_offset().min(self.durable_offset());
         let segments = self.segments.read();
         let first_dirty = self.cleaner.checkpoint().first_dirty.max(self.start_offset());
         let mut cleanable = Cleanable { segments: Vec::new(), first_dirty, end: first_dirty };
@@ -241,7 +230,7 @@ impl Log {
         let mut map = OffsetMap::new(config.cleaner_dedupe_buffer_bytes);
         let mut txns = Transactions::new(self.aborted(cleanable.first_dirty, cleanable.end)?);
         for segment in cleanable.dirty() {
-            let mut walk = BatchWalk::new(segment.file().clone(), segment.size());
+            let mut walk = BatchWalk::new(segment.file()?, segment.size());
             while let Some((bytes, header)) = next_batch(&mut walk, segment)? {
                 self.check_running()?;
                 throttle.pass(bytes.len());
@@ -274,10 +263,12 @@ impl Log {
     fn swap_in(&self, group: &[Arc<Segment>], swap: &Swap) -> Result<bool, LogError> {
         let replaced: Vec<i64> = group.iter().skip(1).map(|s| s.base_offset).collect();
         let swapped = {
-            let _syncer = self.syncer.lock();
+            let mut syncer = self.syncer.lock();
             self.check_running()?;
+            // Or indexes of the old segments, still to be written, would take the place of the new ones.
+            self.write_derived(&mut syncer);
             let swapped = self.exchange(group, swap, &replaced);
-            swapped.map_err(|error| self.poison(&mut self.writer.lock(), &error))?
+            swapped.map_err(|error| self.poison(&error))?
         };
         if swapped {
             swap.finish(&*self.fs, &self.dir, &replaced)?;

@@ -12,7 +12,7 @@ use super::txns::Transactions;
 use super::{Compacted, decode};
 use crate::batch::{BatchHeader, ControlMarker, Kept};
 use crate::index::{self, Aborted, Cover, MemoryIndex};
-use crate::log::Log;
+use crate::log::opened::OpenLog;
 use crate::producer::Producers;
 use crate::segment::{INDEX, LOG, Segment, TIME_INDEX, TXN_INDEX};
 use crate::walk::{BatchWalk, Step};
@@ -145,7 +145,7 @@ impl Output {
     }
 }
 
-impl Log {
+impl OpenLog {
     /// Writes `group`, which ends before offset `next`, again under `.cleaned` names, durably. `None`: there is nothing to
     /// change.
     pub(super) fn rewrite(
@@ -170,11 +170,11 @@ impl Log {
             written: 0,
             crc: 0,
         };
-        let last = last_batches(&self.writer.lock().producers);
+        let last = last_batches(&self.producers.lock());
         let (mut changed, mut markers) = (group.len() > 1, Vec::new());
         for segment in group {
             let entries = segment.aborted()?;
-            let mut walk = BatchWalk::new(segment.file().clone(), segment.size());
+            let mut walk = BatchWalk::new(segment.file()?, segment.size());
             while let Some((bytes, header)) = next_batch(&mut walk, segment)? {
                 self.check_running()?;
                 throttle.pass(bytes.len());

@@ -173,7 +173,7 @@ fn finish_announced(fs: &dyn Fs, dir: &Path, list: &[PathBuf], swap: Swap) -> Re
 }
 
 /// The segment that the renamed files are.
-pub(super) fn open(fs: &Arc<dyn Fs>, dir: &Path, swap: &Swap) -> Result<Segment, LogError> {
+pub(super) fn open(fs: &Arc<dyn Fs>, dir: &Arc<Path>, swap: &Swap) -> Result<Segment, LogError> {
     Segment::open_sealed(fs, dir, swap.base)?.ok_or_else(|| LogError::Corrupt {
         file: files::path_of(dir, swap.base, INDEX),
         position: 0,

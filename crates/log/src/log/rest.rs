@@ -1,0 +1,183 @@
+//! Logs at rest: between two uses a log need not hold files, indexes and producers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::opened::{Marks, OpenLog, Shared};
+use super::{Log, now_ms};
+use crate::{Fs, LogConfig, LogError, Recovery};
+
+/// What is known of a log at rest without looking into its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resting {
+    /// First offset that can be read.
+    pub start_offset: i64,
+    /// The offset the next record gets; all before is durable.
+    pub end_offset: i64,
+    /// First offset of an open transaction, `i64::MAX` if there is none.
+    pub first_unstable: i64,
+    /// Bytes of all segments' logs.
+    pub size_bytes: u64,
+    /// Greatest timestamp in the first segment, ms; `i64::MAX` if it is empty. Nothing expires before it does.
+    pub oldest_ms: i64,
+}
+
+impl Log {
+    /// Opens the log in `dir`, creating it if there is none. Only one `Log` may have a folder open at a time.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] if records known to be durable are damaged (see the crate's documentation);
+    /// [`LogError::InvalidConfig`]; [`LogError::Io`], [`LogError::StorageFull`].
+    pub fn open(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        config: impl Into<Arc<LogConfig>>,
+    ) -> Result<(Log, Recovery), LogError> {
+        let config = config.into();
+        config.validate()?;
+        let log = Self::at_rest(fs, dir, config);
+        let (open, recovery) = OpenLog::open(log.shared.clone())?;
+        *log.open.write() = Some(open);
+        Ok((log, recovery))
+    }
+
+    /// A log at rest, which was closed or at rest when `resting` was noted and not used since; see
+    /// [`crate::checkpoint`]. No file is touched. If the folder says otherwise when the log is opened, the folder is right.
+    ///
+    /// # Errors
+    /// [`LogError::InvalidConfig`].
+    pub fn open_resting(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        config: impl Into<Arc<LogConfig>>,
+        resting: Resting,
+    ) -> Result<Log, LogError> {
+        let config = config.into();
+        config.validate()?;
+        let log = Self::at_rest(fs, dir, config);
+        log.shared.marks.rest(resting);
+        Ok(log)
+    }
+
+    fn at_rest(fs: Arc<dyn Fs>, dir: &Path, config: Arc<LogConfig>) -> Log {
+        let config = parking_lot::RwLock::new(config);
+        let shared = Shared { fs, dir: dir.into(), config, marks: Marks::default() };
+        Log {
+            shared: Arc::new(shared),
+            open: Default::default(),
+            resting: Default::default(),
+            closed: false.into(),
+        }
+    }
+
+    /// Lets go of files, indexes and producers until the log is used again; what the next opening needs is written first, as
+    /// by [`Log::close`]. `false`: it is in use right now, or cannot rest.
+    ///
+    /// # Errors
+    /// As [`Log::close`]; the log stays open.
+    pub fn rest(&self) -> Result<bool, LogError> {
+        let Some(_resting) = self.resting.try_lock() else { return Ok(false) };
+        let Some(mut open) = self.open.try_write() else { return Ok(false) };
+        let Some(log) = open.as_ref() else { return Ok(true) };
+        if log.writable().is_err() {
+            return Ok(false); // closed, or poisoned, which opening it again must not hide
+        }
+        if log.compaction_due(now_ms())?.is_some() {
+            return Ok(false);
+        }
+        if !log.write_shutdown()? {
+            return Ok(false);
+        }
+        self.shared.marks.rest(log.resting());
+        *open = None;
+        Ok(true)
+    }
+
+    /// Whether the log holds neither files nor memory for them.
+    pub fn is_at_rest(&self) -> bool {
+        self.open.read_recursive().is_none()
+    }
+
+    /// What [`Log::open_resting`] wants of a log that was closed cleanly or rests; `None` of one that is in use, or whose
+    /// next start has to look into its files.
+    pub fn resting(&self) -> Option<Resting> {
+        match &*self.open.read_recursive() {
+            Some(open) => open.is_closed_cleanly().then(|| open.resting()),
+            None => Some(self.shared.marks.resting()),
+        }
+    }
+
+    /// Runs `act` with the log open.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&OpenLog) -> Result<T, LogError>) -> Result<T, LogError> {
+        loop {
+            // Recursive: a callback may use the log again while somebody waits to have it rest.
+            if let Some(open) = &*self.open.read_recursive() {
+                return act(open);
+            }
+            let _resting = self.resting.lock();
+            if self.is_at_rest() {
+                if self.closed.load(Ordering::Acquire) {
+                    return Err(self.closed_error());
+                }
+                let (open, recovery) = OpenLog::open(self.shared.clone())?;
+                if !recovery.clean {
+                    tracing::warn!(dir = %self.dir().display(), ?recovery, "a log at rest had to be recovered");
+                }
+                *self.open.write() = Some(open);
+            }
+        }
+    }
+
+    pub(super) fn closed_error(&self) -> LogError {
+        LogError::Closed { dir: self.dir().to_path_buf() }
+    }
+
+    /// Whether the log rests and retention has nothing to delete.
+    pub(super) fn rests_within_retention(&self, now_ms: i64) -> bool {
+        if !self.is_at_rest() {
+            return false;
+        }
+        let (config, resting) = (self.config(), self.shared.marks.resting());
+        let expired = config.retention_ms.is_some_and(|ms| resting.oldest_ms < now_ms.saturating_sub(ms));
+        let surplus = config.retention_bytes.is_some_and(|limit| resting.size_bytes > limit);
+        !expired && !surplus
+    }
+}
+
+impl OpenLog {
+    fn resting(&self) -> Resting {
+        let segments = self.segments.read();
+        let oldest = segments.values().next().and_then(|first| first.newest());
+        Resting {
+            start_offset: self.start_offset(),
+            end_offset: self.end_offset(),
+            first_unstable: self.marks.first_unstable.load(Ordering::Acquire),
+            size_bytes: segments.values().map(|s| s.size()).sum(),
+            oldest_ms: oldest.map_or(i64::MAX, |newest| newest.timestamp),
+        }
+    }
+}
+
+impl Marks {
+    fn rest(&self, resting: Resting) {
+        let Resting { start_offset, end_offset, first_unstable, size_bytes, oldest_ms } = resting;
+        self.start.store(start_offset, Ordering::Release);
+        self.first_unstable.store(first_unstable, Ordering::Release);
+        for end in [&self.end, &self.durable, &self.high_watermark] {
+            end.store(end_offset, Ordering::Release);
+        }
+        self.resting_bytes.store(size_bytes, Ordering::Release);
+        self.resting_oldest_ms.store(oldest_ms, Ordering::Release);
+    }
+
+    fn resting(&self) -> Resting {
+        Resting {
+            start_offset: self.start.load(Ordering::Acquire),
+            end_offset: self.end.load(Ordering::Acquire),
+            first_unstable: self.first_unstable.load(Ordering::Acquire),
+            size_bytes: self.resting_bytes.load(Ordering::Acquire),
+            oldest_ms: self.resting_oldest_ms.load(Ordering::Acquire),
+        }
+    }
+}
