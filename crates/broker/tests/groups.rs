@@ -181,3 +181,49 @@ fn groups_are_listed_and_deleted_by_an_admin_client() {
     assert_eq!(server.broker.groups().committed("group", "t", 0, true), Ok(None));
     server.stop();
 }
+
+#[test]
+fn a_static_member_that_restarts_in_time_gets_its_partitions_back_without_a_rebalance() {
+    for assignor in ["range", "cooperative-sticky"] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = start(dir.path());
+        server.broker.topics().create("t", 4, Default::default()).unwrap();
+        let of = |instance| {
+            let settings = [("group.instance.id", instance), ("partition.assignment.strategy", assignor)];
+            member(&server, &settings)
+        };
+        let (a, b) = (of("i"), of("j"));
+        poll_until(&[&a, &b], |sets| sets[0].len() == 2 && sets[1].len() == 2);
+        let had = owned(&a);
+        let generation = || {
+            let group = server.broker.groups().describe("group");
+            (group.state, group.members.iter().map(|m| m.5.clone()).collect::<BTreeSet<_>>())
+        };
+        until("the group is stable", || generation().0 == bd_broker::group::State::Stable);
+        let before = generation();
+        // Static members do not leave.
+        drop(a);
+        assert_eq!(generation(), before);
+        let a = of("i");
+        poll_until(&[&a, &b], |sets| sets[0].len() == 2);
+        assert_eq!(owned(&a), had);
+        assert_eq!(generation(), before, "{assignor}");
+        // A second one of the same name fences the first.
+        let usurper = of("i");
+        let deadline = Instant::now() + PATIENCE;
+        let fenced = || match a.poll(Duration::from_millis(50)) {
+            Some(Err(error)) => {
+                error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::Fatal)
+                    || error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::FencedInstanceId)
+            }
+            _ => false,
+        };
+        while !fenced() {
+            assert!(Instant::now() < deadline, "not fenced");
+            let _ = usurper.poll(Duration::from_millis(20));
+            let _ = b.poll(Duration::from_millis(20));
+        }
+        drop((a, b, usurper));
+        server.stop();
+    }
+}

@@ -49,6 +49,7 @@ fn start_at(dir: &Path, port: u16, change: impl FnOnce(&mut BrokerConfig)) -> Te
     let port = listener.local_addr().unwrap().port();
     let mut config = BrokerConfig::new(dir);
     config.group_min_session_timeout_ms = 100;
+    config.group_consumer_heartbeat_interval_ms = 100;
     change(&mut config);
     let broker = Broker::open(config).unwrap();
     let (stop, stopped) = oneshot::channel();
