@@ -117,7 +117,13 @@ impl Served {
         self.login("SCRAM-SHA-256", user, "secret").unwrap()
     }
 
-    fn librdkafka(&self, protocol: &str, mechanism: &str, user: &str, password: &str) -> rdkafka::ClientConfig {
+    fn librdkafka(
+        &self,
+        protocol: &str,
+        mechanism: &str,
+        user: &str,
+        password: &str,
+    ) -> rdkafka::ClientConfig {
         let mut config = rdkafka::ClientConfig::new();
         self.settings(protocol, mechanism, user, password).iter().for_each(|(k, v)| {
             config.set(k, v);

@@ -200,7 +200,7 @@ impl GroupCoordinator {
         }
         let tombstones = group.tombstones().iter().map(|r| (r.key(id), None)).collect();
         self.append(id, tombstones)?;
-        slot.kind = Kind::Classic(Group::new(self.settings.initial_rebalance_delay_ms));
+        slot.kind = Kind::Classic(Box::new(Group::new(self.settings.initial_rebalance_delay_ms)));
         Ok(())
     }
 

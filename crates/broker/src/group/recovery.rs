@@ -70,7 +70,7 @@ impl GroupCoordinator {
                     slot.empty_since = value.timestamp;
                     self.load_group(&mut machine, value);
                 }
-                slot.kind = Kind::Classic(machine);
+                slot.kind = Kind::Classic(Box::new(machine));
             }
             Entry::Consumer { group, record } => self.load_consumer(&group, record),
         }

@@ -13,7 +13,7 @@ pub(super) type Machine = Group<JoinReply, SyncReply>;
 /// The protocol of a group, and its state.
 pub(super) enum Kind {
     /// Also groups that only keep offsets.
-    Classic(Machine),
+    Classic(Box<Machine>),
     /// KIP-848.
     Consumer(Box<ConsumerGroup>),
 }
@@ -33,7 +33,7 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(initial_rebalance_delay_ms: i64) -> Self {
         Self {
-            kind: Kind::Classic(Group::new(initial_rebalance_delay_ms)),
+            kind: Kind::Classic(Box::new(Group::new(initial_rebalance_delay_ms))),
             offsets: Offsets::default(),
             empty_since: now_ms(),
             in_flight: 0,
