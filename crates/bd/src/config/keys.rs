@@ -98,13 +98,91 @@ pub(crate) const KEYS: &[Key] = &[
         "listeners",
         Kind::Text,
         "127.0.0.1:9092",
-        "host:port on which the embedded log speaks the Kafka protocol; port 0 takes any free one",
+        "[NAME://]host:port on which the embedded log speaks the Kafka protocol, several separated by commas; without a name it is \
+         PLAINTEXT, without a host all addresses, port 0 takes any free one",
     ),
     key(
         "advertised.listeners",
         Kind::Text,
         "",
-        "host:port that Kafka clients are told to connect to; by default the listener's own",
+        "[NAME://]host:port that Kafka clients are told to connect to, for each listener; by default the listener's own",
+    ),
+    key(
+        "listener.security.protocol.map",
+        Kind::Text,
+        "",
+        "NAME:PROTOCOL of listeners, separated by commas: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; by default a listener is \
+         named after its protocol",
+    ),
+    key(
+        "sasl.enabled.mechanisms",
+        Kind::Text,
+        "SCRAM-SHA-256,SCRAM-SHA-512",
+        "How clients may log in on SASL listeners: these and PLAIN, separated by commas",
+    ),
+    key(
+        "users",
+        Kind::Properties,
+        "{}",
+        "Users of the embedded log and their passwords, for all mechanisms; others are made by AlterUserScramCredentials \
+         (kafka-configs.sh --alter --entity-type users)",
+    ),
+    key(
+        "authorizer",
+        Kind::Choice(&["auto", "on", "off"]),
+        "auto",
+        "Whether ACLs decide what users may do, denying by default; auto: where a listener asks for a login",
+    ),
+    key("super.users", Kind::Text, "", "Who may do everything, separated by semicolons: User:admin;User:ops"),
+    key(
+        "allow.everyone.if.no.acl.found",
+        Kind::Boolean,
+        "false",
+        "Whether everybody may do everything to resources that no ACL is about",
+    ),
+    key(
+        "ssl.keystore.location",
+        Kind::Text,
+        "",
+        "The file with the certificate chain and the private key of SSL and SASL_SSL listeners; read again when it changes",
+    ),
+    key(
+        "ssl.keystore.certificate.chain",
+        Kind::Text,
+        "",
+        "Or the certificate chain alone: PEM text, or a file",
+    ),
+    key("ssl.keystore.key", Kind::Text, "", "And its private key, not encrypted: PEM text, or a file"),
+    key("ssl.keystore.type", Kind::Choice(&["PEM"]), "PEM", "The format of these"),
+    key(
+        "ssl.enabled.protocols",
+        Kind::Text,
+        "TLSv1.2,TLSv1.3",
+        "Versions of TLS that are spoken, separated by commas",
+    ),
+    key(
+        "ssl.client.auth",
+        Kind::Choice(&["none"]),
+        "none",
+        "Whether clients show a certificate: they are not asked for one",
+    ),
+    key(
+        "connections.max.reauth.ms",
+        Kind::Integer(0, 1 << 31),
+        "0",
+        "How long a login lasts; then the client must log in again, or is disconnected; 0: for ever",
+    ),
+    key(
+        "connection.failed.authentication.delay.ms",
+        Kind::Integer(0, 60_000),
+        "100",
+        "How long the answer to a failed login is held up",
+    ),
+    key(
+        "sasl.server.max.receive.size",
+        Kind::Integer(1_024, 1 << 30),
+        "524288",
+        "The longest request before login, bytes",
     ),
     key(
         "auto.create.topics.enable",

@@ -5,9 +5,12 @@
 
 pub(crate) mod keys;
 pub(crate) mod schema;
+mod security;
 pub(crate) mod settings;
 
 use anyhow::{Context, Result, anyhow, bail};
+use bd_broker::security::ListenerSpec;
+pub(crate) use security::SecuritySettings;
 use serde_yaml_ng::Value;
 use settings::{Settings, scalar};
 use std::collections::BTreeMap;
@@ -146,8 +149,8 @@ pub(crate) struct EngineSettings {
 pub(crate) struct Config {
     pub(crate) cluster: ClusterRole,
     pub(crate) data: PathBuf,
-    pub(crate) listener: Listener,
-    pub(crate) advertised: Option<Listener>,
+    pub(crate) listeners: Vec<ListenerSpec>,
+    pub(crate) security: SecuritySettings,
     pub(crate) auto_create_topics: bool,
     pub(crate) num_partitions: i32,
     pub(crate) topics: Vec<TopicSpec>,
@@ -217,7 +220,9 @@ impl Config {
         };
         let number = |path: &str| settings.integer(path).ok_or_else(|| anyhow!("{path} is not set"));
         let cluster = match settings.text("roles.cluster.bootstrap") {
-            Some(bootstrap) => ClusterRole::Kafka { bootstrap, properties: properties(settings) },
+            Some(bootstrap) => {
+                ClusterRole::Kafka { bootstrap, properties: properties(settings, "roles.cluster.properties") }
+            }
             None if settings.is_set("roles.cluster.properties") => {
                 bail!(
                     "roles.cluster.properties is set, and roles.cluster.bootstrap is not: add the cluster's host:port"
@@ -225,15 +230,13 @@ impl Config {
             }
             None => ClusterRole::Embedded,
         };
+        let listeners = security::listeners(settings)?;
         let batch_rows = settings.integer("engine.batch.rows").map(usize::try_from).transpose()?;
         Ok(Self {
             cluster,
             data: text("data")?.into(),
-            listener: listener("listeners")?,
-            advertised: settings
-                .is_set("advertised.listeners")
-                .then(|| listener("advertised.listeners"))
-                .transpose()?,
+            security: security::read(settings, &listeners)?,
+            listeners,
             auto_create_topics: text("auto.create.topics.enable")? == "true",
             num_partitions: i32::try_from(number("num.partitions")?)?,
             topics: topics(settings),
@@ -301,8 +304,8 @@ fn connectors(settings: &Settings) -> Vec<ConnectorSpec> {
     connectors.iter().filter_map(spec).collect()
 }
 
-fn properties(settings: &Settings) -> BTreeMap<String, String> {
-    let Some((Value::Mapping(entries), _)) = settings.get("roles.cluster.properties") else {
+fn properties(settings: &Settings, key: &str) -> BTreeMap<String, String> {
+    let Some((Value::Mapping(entries), _)) = settings.get(key) else {
         return BTreeMap::new();
     };
     entries.iter().filter_map(|(name, value)| Some((scalar(name)?, scalar(value)?))).collect()

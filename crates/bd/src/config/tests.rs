@@ -12,7 +12,7 @@ fn an_empty_file_gives_the_documented_defaults() {
     let config = parse("").unwrap();
     assert_eq!(config, parse("roles: {cluster: embedded}\ntopics:\n").unwrap());
     assert_eq!(config.cluster, ClusterRole::Embedded);
-    assert_eq!(config.listener.to_string(), "127.0.0.1:9092");
+    assert_eq!(config.listeners[0].bind.to_string(), "127.0.0.1:9092");
     assert_eq!(config.engine.listener.to_string(), "127.0.0.1:8088");
     assert_eq!(config.data, Path::new("./data"));
     assert_eq!(config.engine.commit_interval, Duration::from_millis(100));
@@ -32,7 +32,7 @@ fn a_whole_file_is_read() {
     let ClusterRole::Kafka { bootstrap, properties } = config.cluster else { panic!("embedded") };
     assert_eq!(bootstrap, "kafka-0:9092");
     assert_eq!(properties["linger.ms"], "5");
-    assert_eq!(config.advertised.unwrap().to_string(), "example.org:9092");
+    assert_eq!(config.listeners[0].advertised.as_ref().unwrap().to_string(), "example.org:9092");
     assert_eq!(config.topics[0].partitions, Some(4));
     assert_eq!(config.topics[0].configs["cleanup.policy"], "compact");
     assert_eq!((config.topics[1].name.as_str(), config.topics[1].partitions), ("plain", None));
@@ -87,7 +87,7 @@ fn errors_say_what_is_wrong_where_and_what_is_nearest() {
         ("engine: {batch.rows: 0}", "expected a whole number from 1 to"),
         ("roles: {cluster: remote}", "expected embedded, or a mapping of bootstrap, properties, not remote"),
         ("roles: {cluster: {properties: {a: b}}}", "roles.cluster.bootstrap is not"),
-        ("listeners: SSL://:9092", "protocol SSL is not supported, only PLAINTEXT"),
+        ("engine: {listener: 'SSL://:8088'}", "protocol SSL is not supported, only PLAINTEXT"),
         ("listeners: nowhere", "nowhere: expected host:port"),
         ("listeners: a:99999", "99999 is not a port"),
         ("sql: a.sql", "expected a list of files, such as [a.sql, b.sql], not a.sql"),
@@ -118,7 +118,7 @@ fn set_wins_over_environment_wins_over_file() {
     assert_eq!(slip.to_string(), "unknown environment variable BD_LISTNERS: did you mean BD_LISTENERS?");
     let config = Config::from_settings(&settings).unwrap();
     assert_eq!(config.data, Path::new("option"));
-    assert_eq!(config.listener.to_string(), "b:2");
+    assert_eq!(config.listeners[0].bind.to_string(), "b:2");
     assert_eq!(config.num_partitions, 2);
 }
 

@@ -94,8 +94,8 @@ impl Node {
     ) -> Result<()> {
         let addresses = sockets.addresses(config)?;
         let cluster = match sockets.cluster {
-            Some(listener) => {
-                let role = BrokerRole::start(config, listener, kill.as_ref()).await?;
+            Some(listeners) => {
+                let role = BrokerRole::start(config, listeners, kill.as_ref()).await?;
                 let cluster = role.cluster();
                 self.broker = Some(role);
                 self.started("cluster", &addresses);

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 
 /// A socket for each role that runs here.
 pub(super) struct Sockets {
-    pub(super) cluster: Option<TcpListener>,
+    /// One for each of `listeners`, where the log is here.
+    pub(super) cluster: Option<Vec<TcpListener>>,
     pub(super) registry: Option<TcpListener>,
     pub(super) search: Option<TcpListener>,
     pub(super) engine: Option<TcpListener>,
@@ -50,7 +51,7 @@ impl Sockets {
             );
         }
         Ok(Self {
-            cluster: bind(cluster, "listeners", &config.listener).await?,
+            cluster: if cluster { Some(bind_all(config).await?) } else { None },
             registry: bind(registry, "registry.listener", &config.registry_listener).await?,
             search: bind(search, "search.listener", &config.search_listener).await?,
             engine: bind(engine, "engine.listener", &config.engine.listener).await?,
@@ -64,13 +65,13 @@ impl Sockets {
     pub(super) fn addresses(&self, config: &Config) -> Result<Addresses> {
         let mut addresses = addresses::elsewhere(config);
         for (role, socket) in [
-            ("cluster", &self.cluster),
-            ("registry", &self.registry),
-            ("search", &self.search),
-            ("engine", &self.engine),
-            ("connect", &self.connect),
-            ("console", &self.console),
-            ("metrics", &self.metrics),
+            ("cluster", self.cluster.as_ref().and_then(|sockets| sockets.first())),
+            ("registry", self.registry.as_ref()),
+            ("search", self.search.as_ref()),
+            ("engine", self.engine.as_ref()),
+            ("connect", self.connect.as_ref()),
+            ("console", self.console.as_ref()),
+            ("metrics", self.metrics.as_ref()),
         ] {
             let Some(socket) = socket else { continue };
             let at = reachable(socket.local_addr()?);
@@ -88,8 +89,20 @@ async fn bind(wanted: bool, key: &str, at: &Listener) -> Result<Option<TcpListen
     if !wanted {
         return Ok(None);
     }
-    let socket = TcpListener::bind(at.to_string()).await.with_context(|| {
+    bind_one(key, &at.to_string()).await.map(Some)
+}
+
+/// The listeners of the log.
+async fn bind_all(config: &Config) -> Result<Vec<TcpListener>> {
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        sockets.push(bind_one("listeners", &listener.bind.to_string()).await?);
+    }
+    Ok(sockets)
+}
+
+async fn bind_one(key: &str, at: &str) -> Result<TcpListener> {
+    TcpListener::bind(at).await.with_context(|| {
         format!("{key}: cannot listen on {at}; another address: --set {key}=127.0.0.1:0 takes any free port, --free-ports for all")
-    })?;
-    Ok(Some(socket))
+    })
 }
