@@ -43,7 +43,7 @@ impl Log {
     }
 
     /// A log at rest, which was closed or at rest when `resting` was noted and not used since; see
-    /// [`crate::checkpoint`]. No file is touched. If the folder says otherwise when the log is opened, the folder is right.
+    /// [`crate::resting`]. No file is touched. If the folder says otherwise when the log is opened, the folder is right.
     ///
     /// # Errors
     /// [`LogError::InvalidConfig`].

@@ -18,8 +18,11 @@ const SNAPSHOTS_KEPT: usize = 2;
 impl OpenLog {
     /// See [`crate::Log::sync`].
     pub(super) fn sync(&self) -> Result<i64, LogError> {
-        let mut syncer = self.syncer.lock();
-        self.sync_locked(&mut syncer)
+        let end = self.sync_records(&mut self.syncer.lock())?;
+        if self.is_untidy() {
+            self.tidy();
+        }
+        Ok(end)
     }
 
     pub(super) fn sync_locked(&self, syncer: &mut Syncer) -> Result<i64, LogError> {
@@ -170,10 +173,12 @@ impl OpenLog {
         };
         // A snapshot says that what lies before it is durable.
         active.sync().map_err(|error| self.poison(&error))?;
-        if let Some((indexes, size)) = indexes {
-            active.write_indexes_of(&indexes, size)?;
+        // The snapshot first: between the two, indexes and snapshot of the checkpoint before still fit each other.
+        files::write(&*self.fs, &files::path_of(&self.dir, end, "snapshot"), &state)?;
+        match indexes {
+            Some((indexes, size)) => active.write_indexes_of(&indexes, size),
+            None => Ok(()),
         }
-        files::write(&*self.fs, &files::path_of(&self.dir, end, "snapshot"), &state)
     }
 
     /// Keeps the newest snapshots at the start of a segment, from which a scan can begin, and the newest one within the last

@@ -22,6 +22,7 @@ struct Faults {
     /// Most bytes that one write takes.
     write_limit: AtomicUsize,
     syncs: AtomicU64,
+    opened: AtomicU64,
 }
 
 impl FaultFs {
@@ -33,6 +34,7 @@ impl FaultFs {
             fail_set_len: AtomicBool::new(false),
             write_limit: AtomicUsize::new(usize::MAX),
             syncs: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
         };
         FaultFs { inner, faults: Arc::new(faults) }
     }
@@ -57,7 +59,12 @@ impl FaultFs {
         self.faults.write_limit.store(bytes.max(1), Ordering::SeqCst);
     }
 
-    /// How many file fsyncs there were.
+    /// How many times a file was opened or created.
+    pub fn opened(&self) -> u64 {
+        self.faults.opened.load(Ordering::SeqCst)
+    }
+
+    /// How many fsyncs of files and folders there were.
     pub fn syncs(&self) -> u64 {
         self.faults.syncs.load(Ordering::SeqCst)
     }
@@ -119,6 +126,7 @@ impl FsFile for FaultFile {
 
 impl Fs for FaultFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
+        self.faults.opened.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(FaultFile { inner: self.inner.open(path, mode)?, faults: self.faults.clone() }))
     }
 
