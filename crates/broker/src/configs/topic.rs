@@ -1,0 +1,484 @@
+//! Topic configs: all of Kafka 4.x, where their defaults come from, and what they mean for a log.
+//!
+//! Each config either reaches the log, or has a meaning that one node fulfils by itself (`docs/compatibility.md` says which), or
+//! is refused by name.
+
+use super::def::{ConfigError, Kind, Rule, canonical};
+use bd_log::{LogConfig, TimestampType};
+use std::collections::BTreeMap;
+
+/// How a config lies in [`LogConfig`].
+pub(crate) struct LogField {
+    /// The value as text.
+    pub get: fn(&LogConfig) -> String,
+    /// Sets it from a checked value.
+    pub set: fn(&mut LogConfig, &str),
+}
+
+/// One topic config.
+pub(crate) struct TopicConfig {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub rule: Rule,
+    /// Kafka's default.
+    pub default: &'static str,
+    /// The broker setting that holds the default, and its elder names with the milliseconds of their unit.
+    pub broker: &'static [(&'static str, i64)],
+    pub field: Option<LogField>,
+    pub doc: &'static str,
+}
+
+const MAX: &str = "9223372036854775807";
+/// Sets the size of segments below what `segment.bytes` allows, as in Kafka for tests; not described unless set.
+pub(crate) const INTERNAL_SEGMENT_BYTES: &str = "internal.segment.bytes";
+
+macro_rules! field {
+    ($field:ident) => {
+        Some(LogField {
+            get: |log| log.$field.to_string(),
+            set: |log, value| {
+                if let Ok(n) = value.parse() {
+                    log.$field = n;
+                }
+            },
+        })
+    };
+}
+
+const fn config(
+    name: &'static str,
+    kind: Kind,
+    rule: Rule,
+    default: &'static str,
+    broker: &'static [(&'static str, i64)],
+    field: Option<LogField>,
+    doc: &'static str,
+) -> TopicConfig {
+    TopicConfig { name, kind, rule, default, broker, field, doc }
+}
+
+/// All topic configs, by name.
+pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
+    config(
+        "cleanup.policy",
+        Kind::List,
+        Rule::OneOf(&["compact", "delete"]),
+        "delete",
+        &[("log.cleanup.policy", 1)],
+        None,
+        "What becomes of old records: \"delete\" drops whole segments by time and size, \"compact\" keeps the last record of \
+         each key; both may be given.",
+    ),
+    config(
+        "compression.gzip.level",
+        Kind::Int,
+        Rule::GzipLevel,
+        "-1",
+        &[("compression.gzip.level", 1)],
+        None,
+        "The level at which the broker compresses where compression.type is gzip.",
+    ),
+    config(
+        "compression.lz4.level",
+        Kind::Int,
+        Rule::Between(1, 17),
+        "9",
+        &[("compression.lz4.level", 1)],
+        None,
+        "The level at which the broker compresses where compression.type is lz4; there is one, the fast one.",
+    ),
+    config(
+        "compression.type",
+        Kind::Text,
+        Rule::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+        "producer",
+        &[("compression.type", 1)],
+        None,
+        "The codec in which batches are stored; \"producer\" keeps the producer's.",
+    ),
+    config(
+        "compression.zstd.level",
+        Kind::Int,
+        Rule::Between(-131_072, 22),
+        "3",
+        &[("compression.zstd.level", 1)],
+        None,
+        "The level at which the broker compresses where compression.type is zstd.",
+    ),
+    config(
+        "delete.retention.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        "86400000",
+        &[("log.cleaner.delete.retention.ms", 1)],
+        None,
+        "How long compaction keeps the record that deletes a key, so that readers see it.",
+    ),
+    config(
+        "file.delete.delay.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        "60000",
+        &[("log.segment.delete.delay.ms", 1)],
+        None,
+        "How long the files of a deleted topic stay on the disk.",
+    ),
+    config(
+        "flush.messages",
+        Kind::Long,
+        Rule::AtLeast(1),
+        MAX,
+        &[("log.flush.interval.messages", 1)],
+        None,
+        "After how many records Kafka would fsync; here all records are fsynced before they are acknowledged.",
+    ),
+    config(
+        "flush.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        MAX,
+        &[("log.flush.interval.ms", 1)],
+        None,
+        "After how many ms Kafka would fsync; here all records are fsynced before they are acknowledged.",
+    ),
+    config(
+        "follower.replication.throttled.replicas",
+        Kind::List,
+        Rule::Replicas,
+        "",
+        &[],
+        None,
+        "Replicas whose followers are throttled; one node has no followers.",
+    ),
+    config(
+        "index.interval.bytes",
+        Kind::Int,
+        Rule::AtLeast(0),
+        "4096",
+        &[("log.index.interval.bytes", 1)],
+        Some(LogField {
+            get: |log| log.index_interval_bytes.to_string(),
+            set: |log, value| log.index_interval_bytes = value.parse().unwrap_or(4096).max(1),
+        }),
+        "One index entry for so many bytes of log.",
+    ),
+    config(
+        "leader.replication.throttled.replicas",
+        Kind::List,
+        Rule::Replicas,
+        "",
+        &[],
+        None,
+        "Replicas whose leaders are throttled; one node replicates nothing.",
+    ),
+    config(
+        "local.retention.bytes",
+        Kind::Long,
+        Rule::AtLeast(-2),
+        "-2",
+        &[("log.local.retention.bytes", 1)],
+        None,
+        "What stays on local disks of a tiered topic; no topic is tiered, so retention.bytes counts.",
+    ),
+    config(
+        "local.retention.ms",
+        Kind::Long,
+        Rule::AtLeast(-2),
+        "-2",
+        &[("log.local.retention.ms", 1)],
+        None,
+        "What stays on local disks of a tiered topic; no topic is tiered, so retention.ms counts.",
+    ),
+    config(
+        "max.compaction.lag.ms",
+        Kind::Long,
+        Rule::AtLeast(1),
+        MAX,
+        &[("log.cleaner.max.compaction.lag.ms", 1)],
+        None,
+        "The longest time that a record stays uncompacted.",
+    ),
+    config(
+        "max.message.bytes",
+        Kind::Int,
+        Rule::AtLeast(0),
+        "1048588",
+        &[("message.max.bytes", 1)],
+        field!(max_message_bytes),
+        "The largest record batch that is taken, in bytes.",
+    ),
+    config(
+        "message.timestamp.after.max.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        "3600000",
+        &[("log.message.timestamp.after.max.ms", 1)],
+        None,
+        "How far a record's time may lie after the broker's.",
+    ),
+    config(
+        "message.timestamp.before.max.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        MAX,
+        &[("log.message.timestamp.before.max.ms", 1)],
+        None,
+        "How far a record's time may lie before the broker's.",
+    ),
+    config(
+        "message.timestamp.type",
+        Kind::Text,
+        Rule::OneOf(&["CreateTime", "LogAppendTime"]),
+        "CreateTime",
+        &[("log.message.timestamp.type", 1)],
+        Some(LogField {
+            get: |log| match log.message_timestamp_type {
+                TimestampType::CreateTime => "CreateTime".to_owned(),
+                TimestampType::LogAppendTime => "LogAppendTime".to_owned(),
+            },
+            set: |log, value| {
+                log.message_timestamp_type = match value {
+                    "LogAppendTime" => TimestampType::LogAppendTime,
+                    _ => TimestampType::CreateTime,
+                };
+            },
+        }),
+        "Whether records keep the producer's time or get that of the append.",
+    ),
+    config(
+        "min.cleanable.dirty.ratio",
+        Kind::Double,
+        Rule::Ratio,
+        "0.5",
+        &[("log.cleaner.min.cleanable.ratio", 1)],
+        None,
+        "Compaction runs when this part of the log is not compacted yet.",
+    ),
+    config(
+        "min.compaction.lag.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        "0",
+        &[("log.cleaner.min.compaction.lag.ms", 1)],
+        None,
+        "The shortest time that a record stays uncompacted.",
+    ),
+    config(
+        "min.insync.replicas",
+        Kind::Int,
+        Rule::AtLeast(1),
+        "1",
+        &[("min.insync.replicas", 1)],
+        None,
+        "How many replicas must have a record that is produced with acks=all. There is one: more refuse such records.",
+    ),
+    config(
+        "preallocate",
+        Kind::Boolean,
+        Rule::Any,
+        "false",
+        &[("log.preallocate", 1)],
+        None,
+        "Whether segments are created at full length.",
+    ),
+    config(
+        "remote.log.copy.disable",
+        Kind::Boolean,
+        Rule::Any,
+        "false",
+        &[],
+        None,
+        "Whether a tiered topic stops copying; no topic is tiered.",
+    ),
+    config(
+        "remote.log.delete.on.disable",
+        Kind::Boolean,
+        Rule::Any,
+        "false",
+        &[],
+        None,
+        "Whether the remote part is deleted when tiering ends; no topic is tiered.",
+    ),
+    config(
+        "remote.storage.enable",
+        Kind::Boolean,
+        Rule::Any,
+        "false",
+        &[],
+        None,
+        "Whether old segments move to remote storage: there is none, true is refused.",
+    ),
+    config(
+        "retention.bytes",
+        Kind::Long,
+        Rule::Any,
+        "-1",
+        &[("log.retention.bytes", 1)],
+        Some(LogField {
+            get: |log| log.retention_bytes.map_or("-1".into(), |n| n.to_string()),
+            set: |log, value| log.retention_bytes = value.parse().ok(),
+        }),
+        "How large a partition grows before old segments are deleted; -1 for no limit.",
+    ),
+    config(
+        "retention.ms",
+        Kind::Long,
+        Rule::AtLeast(-1),
+        "604800000",
+        &[("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)],
+        Some(LogField {
+            get: |log| log.retention_ms.map_or("-1".into(), |n| n.to_string()),
+            set: |log, value| log.retention_ms = value.parse().ok().filter(|n| *n >= 0),
+        }),
+        "How long records are kept, by their timestamps; -1 for ever.",
+    ),
+    config(
+        "segment.bytes",
+        Kind::Int,
+        Rule::AtLeast(1 << 20),
+        "1073741824",
+        &[("log.segment.bytes", 1)],
+        Some(LogField {
+            get: |log| log.segment_bytes.to_string(),
+            // The log's own least size is a few headers.
+            set: |log, value| log.segment_bytes = value.parse().unwrap_or(1 << 30).max(1024),
+        }),
+        "The size at which a segment file is closed.",
+    ),
+    config(
+        "segment.index.bytes",
+        Kind::Int,
+        Rule::AtLeast(4),
+        "10485760",
+        &[("log.index.size.max.bytes", 1)],
+        None,
+        "The size of preallocated index files; indexes grow as they need.",
+    ),
+    config(
+        "segment.jitter.ms",
+        Kind::Long,
+        Rule::AtLeast(0),
+        "0",
+        &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3_600_000)],
+        None,
+        "The most by which closing a segment is moved ahead at random.",
+    ),
+    config(
+        "segment.ms",
+        Kind::Long,
+        Rule::AtLeast(1),
+        "604800000",
+        &[("log.roll.ms", 1), ("log.roll.hours", 3_600_000)],
+        None,
+        "The age at which a segment is closed even if it is not full.",
+    ),
+    config(
+        "unclean.leader.election.enable",
+        Kind::Boolean,
+        Rule::Any,
+        "false",
+        &[("unclean.leader.election.enable", 1)],
+        None,
+        "Whether a replica that lags may become leader; one node has no such replica.",
+    ),
+];
+
+static INTERNAL: TopicConfig = config(
+    INTERNAL_SEGMENT_BYTES,
+    Kind::Int,
+    Rule::Any,
+    "",
+    &[],
+    Some(LogField {
+        get: |log| log.segment_bytes.to_string(),
+        set: |log, value| log.segment_bytes = value.parse().unwrap_or(1 << 30).max(1024),
+    }),
+    "The size at which a segment file is closed, below what segment.bytes allows: for tests.",
+);
+
+/// The config of that name.
+pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
+    if name == INTERNAL_SEGMENT_BYTES {
+        return Some(&INTERNAL);
+    }
+    TOPIC_CONFIGS.iter().find(|c| c.name == name)
+}
+
+/// Checks the configs that a topic shall have, each by itself and together, and gives them as Kafka shows them. `before` is what
+/// the topic has now: of that only what changes is judged anew where Kafka does so.
+pub(crate) fn check_all(configs: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut checked = BTreeMap::new();
+    for (name, value) in configs {
+        let config =
+            find(name).ok_or_else(|| ConfigError::new(name, format!("Unknown topic config name: {name}")))?;
+        checked.insert(name.clone(), canonical(name, config.kind, config.rule, value)?);
+    }
+    let number = |name: &str| {
+        let value = checked.get(name).map(String::as_str).or_else(|| find(name).map(|c| c.default));
+        value.and_then(|v| v.parse::<i64>().ok()).unwrap_or(0)
+    };
+    let (least, most) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"));
+    if least > most {
+        let reason = format!(
+            "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
+        );
+        return Err(ConfigError::new("max.compaction.lag.ms", reason));
+    }
+    if checked.get("remote.storage.enable").is_some_and(|v| v == "true") {
+        let reason = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with \
+                      remote log storage.";
+        return Err(ConfigError::new("remote.storage.enable", reason));
+    }
+    Ok(checked)
+}
+
+/// What needs more than one config: `value` gives the one in force.
+pub(crate) fn finish(log: &mut LogConfig, value: impl Fn(&str) -> String) {
+    // A topic that is only compacted keeps the last record of each key for ever.
+    let policy = value("cleanup.policy");
+    if !policy.split(',').any(|p| p == "delete") {
+        log.retention_bytes = None;
+        log.retention_ms = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_its_defaults_pass_their_own_rules() {
+        assert!(TOPIC_CONFIGS.windows(2).all(|w| w[0].name < w[1].name));
+        for config in TOPIC_CONFIGS {
+            let shown = canonical(config.name, config.kind, config.rule, config.default);
+            assert_eq!(shown.as_deref(), Ok(config.default), "{}", config.name);
+        }
+    }
+
+    #[test]
+    fn what_a_field_is_set_to_is_what_it_gives() {
+        for config in TOPIC_CONFIGS.iter().filter(|c| c.field.is_some()) {
+            let mut log = LogConfig::default();
+            if let Some(field) = &config.field {
+                (field.set)(&mut log, config.default);
+                assert_eq!((field.get)(&log), config.default, "{}", config.name);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_and_conflicting_configs_are_refused_with_kafkas_texts() {
+        let reason = |pairs| check_all(&configs(pairs)).unwrap_err().reason;
+        assert_eq!(reason(&[("foo", "1")]), "Unknown topic config name: foo");
+        assert_eq!(
+            reason(&[("min.compaction.lag.ms", "1000"), ("max.compaction.lag.ms", "10")]),
+            "conflict topic config setting min.compaction.lag.ms (1000) > max.compaction.lag.ms (10)"
+        );
+        assert!(reason(&[("remote.storage.enable", "true")]).starts_with("Tiered Storage functionality"));
+        assert!(check_all(&configs(&[("remote.storage.enable", "false")])).is_ok());
+    }
+}
