@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::config::BrokerConfig;
+use crate::configs::Configs;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
 use crate::group::{GroupConfigs, GroupCoordinator, GroupSettings};
@@ -10,7 +11,7 @@ use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
 use crate::server::Network;
 use crate::store::meta::{ClusterFile, MetaStore};
-use crate::topics::{OFFSETS_TOPIC, Topic, TopicError, Topics};
+use crate::topics::{OFFSETS_TOPIC, Parts, Topic, TopicError, Topics};
 use crate::txn::TxnCoordinator;
 use crate::wait::now_ms;
 use bd_log::{Flusher, FlusherConfig};
@@ -53,14 +54,15 @@ impl Broker {
         let counters = Arc::new(Counters::default());
         let alarm = Arc::new(Alarm::new());
         let flusher = Arc::new(Flusher::start(FlusherConfig::default()));
-        let topics = Arc::new(Topics::open(
-            Arc::clone(&config.fs),
-            meta.clone(),
-            &config.data_dir,
-            config.log.clone(),
+        let configs = Arc::new(Configs::open(meta.clone(), &config)?);
+        let topics = Arc::new(Topics::open(Parts {
+            fs: Arc::clone(&config.fs),
+            meta: meta.clone(),
+            data_dir: config.data_dir.clone(),
+            configs,
             flusher,
-            Arc::clone(&counters),
-        )?);
+            counters: Arc::clone(&counters),
+        })?);
         let settings = GroupSettings {
             partitions: config.offsets_partitions,
             initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
@@ -153,6 +155,11 @@ impl Broker {
         &self.topics
     }
 
+    /// The configs of the broker and of groups, and the defaults of topics.
+    pub(crate) fn configs(&self) -> &Arc<Configs> {
+        self.topics.broker_configs()
+    }
+
     /// The consumer groups.
     pub fn groups(&self) -> &Arc<GroupCoordinator> {
         &self.groups
@@ -194,8 +201,9 @@ impl Broker {
             return Ok(topic);
         }
         if !create || !self.config.auto_create_topics || crate::topics::is_internal(name) {
-            let reason = format!("topic {name} does not exist");
-            return Err(TopicError::Refused { code: E::UnknownTopicOrPartition, reason });
+            // An invalid name is told apart from one that is only not there.
+            crate::topics::name::check(name)?;
+            return Err(TopicError::unknown());
         }
         match self.topics.create(name, self.config.num_partitions, BTreeMap::new()) {
             // Somebody else was faster.

@@ -2,6 +2,7 @@
 
 use crate::security::SecurityConfig;
 use bd_log::{Fs, LogConfig, RealFs};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,11 +28,16 @@ pub struct BrokerConfig {
     pub cluster_id: Option<String>,
     /// `auto.create.topics.enable`: asking for a topic's metadata creates it.
     pub auto_create_topics: bool,
+    /// `delete.topic.enable`: whether clients may delete topics.
+    pub delete_topics: bool,
     /// `num.partitions` of topics created without a number.
     pub num_partitions: i32,
     /// The defaults that topic configs override. Retention is off by default, other than Kafka's seven days: records often carry
     /// the time of long past events, by which retention would count.
     pub log: LogConfig,
+    /// Settings under Kafka's names, as [`BrokerConfig::set`] took them; defaults of topic configs such as `log.retention.ms` are
+    /// only here and win over [`BrokerConfig::log`].
+    pub properties: BTreeMap<String, String>,
     /// `offsets.topic.num.partitions`; 1 by default (Kafka: 50), since more logs only mean more fsyncs on one node.
     pub offsets_partitions: i32,
     /// `transaction.state.log.num.partitions`; 1 by default, as above.
@@ -66,6 +72,8 @@ pub struct BrokerConfig {
     pub fetch_max_bytes: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
+    /// `max.request.partition.size.limit`: the most partitions in one answer to DescribeTopicPartitions.
+    pub max_request_partitions: i32,
     /// `queued.max.request.bytes`: the most bytes of requests above 16 KiB that are held at once; who comes with more is not
     /// read from until there is room. 128 MiB by default (Kafka: no bound).
     pub queued_max_request_bytes: usize,
@@ -89,8 +97,10 @@ impl BrokerConfig {
             data_dir: data_dir.into(),
             cluster_id: None,
             auto_create_topics: true,
+            delete_topics: true,
             num_partitions: 1,
             log: LogConfig::default(),
+            properties: BTreeMap::new(),
             offsets_partitions: 1,
             txn_partitions: 1,
             group_initial_rebalance_delay_ms: 0,
@@ -108,6 +118,7 @@ impl BrokerConfig {
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
             fetch_session_slots: 1_000,
+            max_request_partitions: 2_000,
             queued_max_request_bytes: 128 << 20,
             max_connections: 20_000,
             max_connections_per_ip: i32::MAX as usize,

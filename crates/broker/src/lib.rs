@@ -16,13 +16,15 @@
 //! <data_dir>/
 //!   meta/cluster.json         the cluster's id                       ┐ replaced atomically: written beside,
 //!   meta/topics.json          topics: id, partitions, configs        │ fsynced, renamed, folder fsynced
+//!   meta/configs.json         configs that were set at run time      │
 //!   meta/producer-ids.json    producer ids given out so far          ┘
+//!   meta/topics.log           changes since topics.json, one line each, fsynced
 //!   <topic>-<partition>/      one bd_log::Log
 //!   __consumer_offsets-<n>/   committed offsets and groups, Kafka's own record format
 //!   __transaction_state-<n>/  transactional ids, Kafka's own record format
 //!   <uuid>-delete/            a deleted partition on its way out
 //! ```
-//! A topic exists from the moment `topics.json` with it is durable. After a crash at any instant the next start cuts torn writes
+//! A topic exists from the moment its line in `topics.log` is durable. After a crash at any instant the next start cuts torn writes
 //! off the logs, completes transactions whose outcome was decided and aborts those that nobody remembers.
 //!
 //! # Example
@@ -40,6 +42,7 @@ mod alarm;
 mod api;
 mod broker;
 mod config;
+mod configs;
 mod error;
 mod fetch;
 pub mod group;
@@ -51,7 +54,6 @@ mod producer_ids;
 pub mod security;
 pub mod server;
 mod store;
-mod topic_config;
 mod topics;
 pub mod txn;
 mod validate;
@@ -60,12 +62,12 @@ mod wire;
 
 pub use broker::Broker;
 pub use config::{BrokerConfig, Endpoint};
+pub use configs::def::{ConfigChange, ConfigError, ConfigOp};
 pub use error::{BrokerError, code_of};
 pub use kafka_protocol::ResponseError;
 pub use metrics::{Counters, CountersSnapshot};
 pub use partition::{LEADER_EPOCH, Partition};
 pub use produce::{PartitionRecords, ProduceCall, Produced};
-pub use topic_config::ConfigError;
-pub use topics::{OFFSETS_TOPIC, TXN_TOPIC, Topic, TopicError, Topics, is_internal};
+pub use topics::{NewTopic, OFFSETS_TOPIC, TXN_TOPIC, Topic, TopicError, Topics, is_internal};
 pub use txn::{ProducerIdentity, TxnVersion};
 pub use wait::Signal;

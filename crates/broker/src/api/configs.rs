@@ -1,130 +1,188 @@
-//! DescribeConfigs and IncrementalAlterConfigs, of topics; of the broker what clients ask for.
+//! DescribeConfigs and ListConfigResources.
 
-use super::{RequestError, off_task, text};
+use super::authorized::{CLUSTER_FAILED, GROUP_FAILED, TOPIC_FAILED};
+use super::{Call, text};
 use crate::broker::Broker;
-use crate::topic_config::{self, KNOWN, Kind, effective};
-use crate::topics::TopicError;
+use crate::configs::Entry;
+use crate::security::{CLUSTER, Operation, ResourceType};
+use crate::topics::{TopicError, name};
 use kafka_protocol::ResponseError as E;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
-    DescribeConfigsResourceResult, DescribeConfigsResult,
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::incremental_alter_configs_request::AlterConfigsResource;
-use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{
-    DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    DescribeConfigsRequest, DescribeConfigsResponse, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
-use std::sync::Arc;
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-/// Where a value comes from.
-const OF_TOPIC: i8 = 1;
-const OF_BROKER: i8 = 4;
-const DEFAULT: i8 = 5;
+/// The types of resources that have configs.
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
+pub(super) const BROKER_LOGGER: i8 = 8;
+pub(super) const CLIENT_METRICS: i8 = 16;
+pub(super) const GROUP: i8 = 32;
 
-pub(super) fn describe(broker: &Broker, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+/// Whether the caller may do `operation` to the configs of a resource; the error if not.
+pub(super) fn authorize(
+    broker: &Broker,
+    call: &Call,
+    operation: Operation,
+    kind: i8,
+    name: &str,
+) -> Result<(), TopicError> {
+    let (resource, name, code, reason) = match kind {
+        TOPIC => (ResourceType::Topic, name, E::TopicAuthorizationFailed, TOPIC_FAILED),
+        GROUP => (ResourceType::Group, name, E::GroupAuthorizationFailed, GROUP_FAILED),
+        BROKER | BROKER_LOGGER | CLIENT_METRICS => {
+            (ResourceType::Cluster, CLUSTER, E::ClusterAuthorizationFailed, CLUSTER_FAILED)
+        }
+        _ => return Err(unknown_type(kind)),
+    };
+    if call.allows(broker, operation, resource, name) {
+        return Ok(());
+    }
+    Err(TopicError::refused(code, reason))
+}
+
+pub(super) fn unknown_type(kind: i8) -> TopicError {
+    TopicError::refused(E::InvalidRequest, format!("Unknown resource type {kind}"))
+}
+
+pub(super) fn describe(
+    broker: &Broker,
+    call: &Call,
+    request: DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
     let results = request.resources.into_iter().map(|resource| {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone())
-            .with_error_message(None);
-        match describe_one(broker, &resource) {
-            Ok(configs) => result.with_configs(configs),
-            Err((code, reason)) => {
-                result.with_error_code(code.code()).with_error_message(Some(text(&reason)))
+            .with_resource_name(resource.resource_name.clone());
+        let entries = authorize(
+            broker,
+            call,
+            Operation::DescribeConfigs,
+            resource.resource_type,
+            &resource.resource_name,
+        )
+        .and_then(|()| entries(broker, &resource));
+        match entries {
+            Ok(entries) => {
+                let shown = entries.into_iter().map(|entry| {
+                    described(
+                        entry,
+                        request.include_synonyms,
+                        call.version >= 3 && request.include_documentation,
+                    )
+                });
+                result.with_error_message(None).with_configs(shown.collect())
+            }
+            Err(error) => {
+                result.with_error_code(error.code().code()).with_error_message(Some(text(&error.to_string())))
             }
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
 }
 
-fn describe_one(
-    broker: &Broker,
-    resource: &DescribeConfigsResource,
-) -> Result<Vec<DescribeConfigsResourceResult>, (E, String)> {
+fn described(entry: Entry, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
+    let shown = entry.synonyms.iter().filter(|_| synonyms).map(|synonym| {
+        DescribeConfigsSynonym::default()
+            .with_name(text(&synonym.name))
+            .with_value(Some(text(&synonym.value)))
+            .with_source(synonym.source as i8)
+    });
+    DescribeConfigsResourceResult::default()
+        .with_name(text(&entry.name))
+        .with_value(entry.value.as_deref().map(text))
+        .with_read_only(entry.read_only)
+        .with_config_source(entry.source as i8)
+        .with_config_type(entry.kind as i8)
+        .with_synonyms(shown.collect())
+        .with_documentation(documentation.then(|| text(entry.doc)))
+}
+
+/// The configs of a resource, those asked for; all where none is named.
+fn entries(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Entry>, TopicError> {
     let wanted = |key: &str| match &resource.configuration_keys {
-        Some(keys) => keys.iter().any(|k| k.as_str() == key),
-        None => true,
+        Some(keys) if !keys.is_empty() => keys.iter().any(|k| k.as_str() == key),
+        _ => true,
     };
-    let entry = |key: &str, value: &str, kind: Kind, source: i8, read_only: bool| {
-        DescribeConfigsResourceResult::default()
-            .with_name(text(key))
-            .with_value(Some(text(value)))
-            .with_read_only(read_only)
-            .with_config_source(source)
-            .with_config_type(kind as i8)
-            .with_documentation(None)
+    let named = |what: &str| {
+        if resource.resource_name.is_empty() {
+            return Err(TopicError::refused(E::InvalidRequest, format!("{what} must not be empty")));
+        }
+        Ok(())
     };
-    match resource.resource_type {
+    let resource_name = resource.resource_name.as_str();
+    let mut entries = match resource.resource_type {
         TOPIC => {
-            let topic = broker.topics().get(&resource.resource_name).ok_or_else(|| {
-                (E::UnknownTopicOrPartition, format!("topic {} does not exist", resource.resource_name))
-            })?;
-            let configs = topic.configs();
-            let log = topic_config::log_config(broker.topics().defaults(), &configs);
-            let known = KNOWN.iter().filter(|(key, ..)| wanted(key));
-            Ok(known
-                .map(|(key, kind, _, _)| {
-                    let source = if configs.contains_key(*key) { OF_TOPIC } else { DEFAULT };
-                    entry(key, &effective(key, &log, &configs), *kind, source, false)
-                })
-                .collect())
+            name::check(resource_name)?;
+            let topic = broker.topics().get(resource_name).ok_or_else(TopicError::unknown)?;
+            broker.configs().describe_topic(&topic.configs())
         }
+        BROKER if resource_name.is_empty() => broker.configs().describe_all_brokers(),
         BROKER => {
-            let config = broker.config();
-            let own = [
-                ("auto.create.topics.enable", config.auto_create_topics.to_string(), Kind::Boolean),
-                ("default.replication.factor", "1".to_owned(), Kind::Int),
-                ("num.partitions", config.num_partitions.to_string(), Kind::Int),
-                ("offsets.topic.num.partitions", config.offsets_partitions.to_string(), Kind::Int),
-                ("socket.request.max.bytes", config.max_request_bytes.to_string(), Kind::Int),
-                ("transaction.max.timeout.ms", config.transaction_max_timeout_ms.to_string(), Kind::Int),
-            ];
-            let own = own.into_iter().filter(|(key, ..)| wanted(key));
-            Ok(own.map(|(key, value, kind)| entry(key, &value, kind, OF_BROKER, true)).collect())
-        }
-        other => Err((E::InvalidRequest, format!("resource type {other} has no configs here"))),
-    }
-}
-
-pub(super) async fn alter(
-    broker: Arc<Broker>,
-    request: IncrementalAlterConfigsRequest,
-) -> Result<IncrementalAlterConfigsResponse, RequestError> {
-    off_task(move || {
-        let responses = request.resources.into_iter().map(|resource| {
-            let response = AlterConfigsResourceResponse::default()
-                .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name.clone())
-                .with_error_message(None);
-            match alter_one(&broker, &resource, request.validate_only) {
-                Ok(()) => response,
-                Err(error) => response
-                    .with_error_code(error.code().code())
-                    .with_error_message(Some(text(&error.to_string()))),
+            let me = broker.config().node_id;
+            if resource_name != me.to_string() {
+                let reason = format!(
+                    "Unexpected broker id, expected {me} or empty string, but received {resource_name}"
+                );
+                return Err(TopicError::refused(E::InvalidRequest, reason));
             }
-        });
-        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
-    })
-    .await
+            broker.configs().describe_broker()
+        }
+        BROKER_LOGGER => {
+            named("Broker id")?;
+            return Err(no_loggers());
+        }
+        // None are ever set: AlterConfigs refuses them.
+        CLIENT_METRICS => named("Client metrics subscription name").map(|()| Vec::new())?,
+        GROUP => {
+            named("Group name")?;
+            broker.configs().describe_group(resource_name)
+        }
+        other => return Err(unknown_type(other)),
+    };
+    entries.retain(|entry| wanted(&entry.name));
+    Ok(entries)
 }
 
-fn alter_one(broker: &Broker, resource: &AlterConfigsResource, only_check: bool) -> Result<(), TopicError> {
-    let refused = |reason: &str| TopicError::Refused { code: E::InvalidRequest, reason: reason.to_owned() };
-    if resource.resource_type != TOPIC {
-        return Err(refused("only the configs of topics can be changed while the broker runs"));
+/// Loggers are chosen when the process starts.
+pub(super) fn no_loggers() -> TopicError {
+    let reason = "This broker has no loggers that can be seen or changed while it runs.";
+    TopicError::refused(E::InvalidRequest, reason)
+}
+
+/// In version 0 only client metrics are listed, of which there are none.
+pub(super) fn list(
+    broker: &Broker,
+    call: &Call,
+    request: ListConfigResourcesRequest,
+) -> ListConfigResourcesResponse {
+    if !call.allows(broker, Operation::DescribeConfigs, ResourceType::Cluster, CLUSTER) {
+        return ListConfigResourcesResponse::default().with_error_code(E::ClusterAuthorizationFailed.code());
     }
-    let mut changes = Vec::new();
-    for config in &resource.configs {
-        let value = config.value.as_ref().map(|v| v.to_string());
-        match config.config_operation {
-            0 => changes.push((config.name.to_string(), Some(value.ok_or_else(|| refused("a null value"))?))),
-            1 => changes.push((config.name.to_string(), None)),
-            // The one list there is has two words; replacing it is as easy.
-            _ => return Err(refused("append and subtract are not supported, set the whole list")),
-        }
+    let known = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
+    if request.resource_types.iter().any(|kind| !known.contains(kind)) {
+        return ListConfigResourcesResponse::default().with_error_code(E::UnsupportedVersion.code());
     }
-    broker.topics().alter_configs(&resource.resource_name, &changes, only_check)
+    let wanted = |kind: i8| {
+        call.version >= 1 && (request.resource_types.is_empty() || request.resource_types.contains(&kind))
+    };
+    let mut resources = Vec::new();
+    let mut add = |kind: i8, name: &str| {
+        let resource = ConfigResource::default().with_resource_name(text(name));
+        resources.push(if call.version >= 1 { resource.with_resource_type(kind) } else { resource });
+    };
+    if wanted(GROUP) {
+        broker.configs().groups().iter().for_each(|group| add(GROUP, group));
+    }
+    if wanted(TOPIC) {
+        broker.topics().all().iter().for_each(|topic| add(TOPIC, &topic.name));
+    }
+    if wanted(BROKER) {
+        add(BROKER, &broker.config().node_id.to_string());
+    }
+    ListConfigResourcesResponse::default().with_config_resources(resources)
 }

@@ -1,5 +1,7 @@
 //! Requests of the Kafka protocol: decoded, handed to the broker, answered. One file for each group of APIs.
 
+mod alter_configs;
+mod authorized;
 mod configs;
 mod consumer_groups;
 mod data;
@@ -218,9 +220,13 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
         ApiKey::FindCoordinator => call.answer(&metadata::find_coordinator(&broker, &call, decode!())),
         ApiKey::CreateTopics => call.answer(&topics::create(broker, &call, decode!()).await?),
         ApiKey::DeleteTopics => call.answer(&topics::delete(broker, &call, decode!()).await?),
-        ApiKey::CreatePartitions => call.answer(&topics::create_partitions(broker, decode!()).await?),
-        ApiKey::DescribeConfigs => call.answer(&configs::describe(&broker, decode!())),
-        ApiKey::IncrementalAlterConfigs => call.answer(&configs::alter(broker, decode!()).await?),
+        ApiKey::CreatePartitions => call.answer(&topics::create_partitions(broker, &call, decode!()).await?),
+        ApiKey::DescribeConfigs => call.answer(&configs::describe(&broker, &call, decode!())),
+        ApiKey::ListConfigResources => call.answer(&configs::list(&broker, &call, decode!())),
+        ApiKey::AlterConfigs => call.answer(&alter_configs::whole(broker, &call, decode!()).await?),
+        ApiKey::IncrementalAlterConfigs => {
+            call.answer(&alter_configs::incremental(broker, &call, decode!()).await?)
+        }
         ApiKey::DeleteRecords => call.answer(&data::delete_records(broker, &call, decode!()).await?),
         ApiKey::Fetch => fetch::fetch(&broker, &call, decode!()).await,
         ApiKey::ListOffsets => call.answer(&data::list_offsets(broker, &call, decode!()).await?),

@@ -1,7 +1,7 @@
 //! Broker settings under Kafka's names. Those that are defaults of topic configs are in [`super::topic`].
 
 use super::def::{ConfigError, Kind, Rule, canonical};
-use super::topic::{TOPIC_CONFIGS, TopicConfig};
+use super::topic::{LogField, TOPIC_CONFIGS, TopicConfig};
 use crate::config::BrokerConfig;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(crate) struct BrokerSetting {
     pub get: Option<fn(&BrokerConfig) -> String>,
     /// Sets the field from a checked value.
     pub set: Option<fn(&mut BrokerConfig, &str)>,
+    /// The same where it is a setting of all logs.
+    pub log: Option<LogField>,
     pub doc: &'static str,
 }
 
@@ -32,13 +34,26 @@ const fn setting(
     (get, set): (Get, Option<Set>),
     doc: &'static str,
 ) -> BrokerSetting {
-    BrokerSetting { name, kind, rule, default, dynamic: false, get: Some(get), set, doc }
+    BrokerSetting { name, kind, rule, default, dynamic: false, get: Some(get), set, log: None, doc }
+}
+
+/// One of all logs, which can be changed at run time.
+const fn of_logs(
+    name: &'static str,
+    kind: Kind,
+    rule: Rule,
+    default: &'static str,
+    field: LogField,
+    doc: &'static str,
+) -> BrokerSetting {
+    let (default, log) = (Some(default), Some(field));
+    BrokerSetting { name, kind, rule, default, dynamic: true, get: None, set: None, log, doc }
 }
 
 /// One that has no effect here, since what it limits does not happen on one node.
 const fn moot(name: &'static str, doc: &'static str) -> BrokerSetting {
     let (kind, rule) = (Kind::Long, Rule::AtLeast(0));
-    BrokerSetting { name, kind, rule, default: None, dynamic: true, get: None, set: None, doc }
+    BrokerSetting { name, kind, rule, default: None, dynamic: true, get: None, set: None, log: None, doc }
 }
 
 macro_rules! parsed {
@@ -148,6 +163,34 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         "leader.replication.throttled.rate",
         "Bytes per second of throttled leaders; one node replicates nothing.",
     ),
+    of_logs(
+        "log.cleaner.dedupe.buffer.size",
+        Kind::Long,
+        Rule::AtLeast(1),
+        "134217728",
+        LogField {
+            get: |log| log.cleaner_dedupe_buffer_bytes.to_string(),
+            set: |log, value| log.cleaner_dedupe_buffer_bytes = value.parse().unwrap_or(32 << 20),
+        },
+        "The most memory of one compaction for its map of keys.",
+    ),
+    of_logs(
+        "log.cleaner.io.max.bytes.per.second",
+        Kind::Double,
+        Rule::Any,
+        "1.7976931348623157E308",
+        LogField {
+            get: |log| match log.cleaner_io_bytes_per_second {
+                Some(n) => format!("{:?}", n as f64),
+                None => "1.7976931348623157E308".to_owned(),
+            },
+            set: |log, value| {
+                let limit = value.parse::<f64>().ok().filter(|n| *n < 1e18);
+                log.cleaner_io_bytes_per_second = limit.map(|n| n as u64);
+            },
+        },
+        "The most bytes that compaction reads and writes in a second.",
+    ),
     setting(
         "log.dirs",
         Kind::List,
@@ -171,6 +214,14 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         Some("2147483647"),
         parsed!(max_connections),
         "The most connections at a time.",
+    ),
+    setting(
+        "max.connections.per.ip",
+        Kind::Int,
+        Rule::AtLeast(0),
+        Some("2147483647"),
+        parsed!(max_connections_per_ip),
+        "The most connections of one address at a time.",
     ),
     setting(
         "max.request.partition.size.limit",
@@ -231,18 +282,25 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         (|_| "broker,controller".to_owned(), None),
         "What this node is.",
     ),
-    BrokerSetting {
-        name: "producer.id.expiration.ms",
-        kind: Kind::Int,
-        rule: Rule::AtLeast(1),
-        default: Some("86400000"),
-        dynamic: true,
-        get: Some(|c| c.log.producer_id_expiration_ms.to_string()),
-        set: Some(|c, value| {
-            c.log.producer_id_expiration_ms = value.parse().unwrap_or(86_400_000);
-        }),
-        doc: "After how long without a record a partition forgets an idempotent producer.",
-    },
+    of_logs(
+        "producer.id.expiration.ms",
+        Kind::Int,
+        Rule::AtLeast(1),
+        "86400000",
+        LogField {
+            get: |log| log.producer_id_expiration_ms.to_string(),
+            set: |log, value| log.producer_id_expiration_ms = value.parse().unwrap_or(86_400_000),
+        },
+        "After how long without a record a partition forgets an idempotent producer.",
+    ),
+    setting(
+        "queued.max.request.bytes",
+        Kind::Long,
+        Rule::AtLeast(-1),
+        Some("-1"),
+        parsed!(queued_max_request_bytes),
+        "The most bytes of large requests that are held at once.",
+    ),
     moot(
         "replica.alter.log.dirs.io.max.bytes.per.second",
         "Bytes per second of moves between log folders; there is one folder.",
@@ -374,6 +432,7 @@ impl BrokerConfig {
         let value = found.check(value)?;
         match found {
             Found::Own(BrokerSetting { set: Some(set), .. }) => set(self, &value),
+            Found::Own(BrokerSetting { log: Some(field), .. }) => (field.set)(&mut self.log, &value),
             Found::Own(BrokerSetting { get: Some(get), .. }) if get(self) != value => {
                 let only = get(self);
                 let reason = format!("Invalid value {value} for configuration {name}: it is {only} here");

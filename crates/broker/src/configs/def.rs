@@ -74,7 +74,8 @@ pub(crate) fn canonical(key: &str, kind: Kind, rule: Rule, value: &str) -> Resul
             let Some(number) = number else {
                 return Err(ConfigError::invalid(key, value, "Not a number of type DOUBLE"));
             };
-            let number_text = format!("{number:?}");
+            // Java's and Rust's shortest forms differ only in how they write exponents.
+            let number_text = format!("{number:?}").replace('e', "E");
             match rule {
                 Rule::Ratio if number < 0.0 => {
                     Err(ConfigError::invalid(key, &number_text, "Value must be at least 0"))
@@ -262,7 +263,12 @@ mod tests {
                 "0",
                 "0 for configuration k: Value must be between 1 and 9 or equal to -1",
             ),
-            (Kind::List, Rule::OneOf(&["a", "b"]), "a,c", "c for configuration k: String must be one of: a, b"),
+            (
+                Kind::List,
+                Rule::OneOf(&["a", "b"]),
+                "a,c",
+                "c for configuration k: String must be one of: a, b",
+            ),
             (
                 Kind::Boolean,
                 Rule::Any,

@@ -144,8 +144,12 @@ impl Configs {
         {
             (field.set)(&mut log, value);
         }
-        if let Some(layer) = self.layers(&[("producer.id.expiration.ms", 1)]).first() {
-            log.producer_id_expiration_ms = layer.value.parse().unwrap_or(86_400_000);
+        for setting in broker::BROKER_SETTINGS {
+            if let Some(field) = &setting.log
+                && let Some(layer) = self.layers(&[(setting.name, 1)]).first()
+            {
+                (field.set)(&mut log, &layer.value);
+            }
         }
         topic::finish(&mut log, |name| self.topic_value(name, own));
         log
@@ -194,7 +198,8 @@ impl Configs {
             for change in changes {
                 let found = broker::find(&change.key);
                 let current = before.get(&change.key).cloned();
-                let current = current.or_else(|| found.and_then(|f| self.broker_value(f))).unwrap_or_default();
+                let current =
+                    current.or_else(|| found.and_then(|f| self.broker_value(f))).unwrap_or_default();
                 match (change.apply(found.map(|f| f.kind()), &current)?, found) {
                     (Some(value), Some(found)) => {
                         let value = found
@@ -290,7 +295,11 @@ impl Configs {
     /// What the broker was started with, where that is not Kafka's default.
     fn started_value(&self, found: Found) -> Option<String> {
         let value = match found {
-            Found::Own(setting) => Some((setting.get?)(&self.started_with)),
+            Found::Own(setting) => match (setting.get, &setting.log) {
+                (Some(get), _) => Some(get(&self.started_with)),
+                (None, Some(field)) => Some((field.get)(&self.started_with.log)),
+                (None, None) => None,
+            },
             Found::Topic(config, name, _) => {
                 let is_first = config.broker.first().is_some_and(|(first, _)| *first == name);
                 is_first.then(|| self.started_log_value(config)).flatten()

@@ -4,7 +4,7 @@
 //! is refused by name.
 
 use super::def::{ConfigError, Kind, Rule, canonical};
-use bd_log::{LogConfig, TimestampType};
+use bd_log::{CleanupPolicy, Compression, FlushMode, LogConfig, TimestampType};
 use std::collections::BTreeMap;
 
 /// How a config lies in [`LogConfig`].
@@ -45,6 +45,19 @@ macro_rules! field {
     };
 }
 
+/// The level of a codec, which lies beside its name: see [`finish`].
+macro_rules! level {
+    ($codec:ident, $default:literal) => {
+        Some(LogField {
+            get: |log| match log.compression {
+                Compression::$codec(level) => level.to_string(),
+                _ => $default.to_owned(),
+            },
+            set: |_, _| {},
+        })
+    };
+}
+
 const fn config(
     name: &'static str,
     kind: Kind,
@@ -65,7 +78,21 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::OneOf(&["compact", "delete"]),
         "delete",
         &[("log.cleanup.policy", 1)],
-        None,
+        Some(LogField {
+            get: |log| match log.cleanup_policy {
+                CleanupPolicy::Delete => "delete".to_owned(),
+                CleanupPolicy::Compact => "compact".to_owned(),
+                CleanupPolicy::CompactAndDelete => "compact,delete".to_owned(),
+            },
+            set: |log, value| {
+                let has = |word| value.split(',').any(|w| w == word);
+                log.cleanup_policy = match (has("compact"), has("delete")) {
+                    (true, true) => CleanupPolicy::CompactAndDelete,
+                    (true, false) => CleanupPolicy::Compact,
+                    _ => CleanupPolicy::Delete,
+                };
+            },
+        }),
         "What becomes of old records: \"delete\" drops whole segments by time and size, \"compact\" keeps the last record of \
          each key; both may be given.",
     ),
@@ -75,7 +102,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::GzipLevel,
         "-1",
         &[("compression.gzip.level", 1)],
-        None,
+        level!(Gzip, "-1"),
         "The level at which the broker compresses where compression.type is gzip.",
     ),
     config(
@@ -84,7 +111,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::Between(1, 17),
         "9",
         &[("compression.lz4.level", 1)],
-        None,
+        level!(Lz4, "9"),
         "The level at which the broker compresses where compression.type is lz4; there is one, the fast one.",
     ),
     config(
@@ -93,7 +120,20 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
         "producer",
         &[("compression.type", 1)],
-        None,
+        Some(LogField {
+            get: |log| {
+                let name = match log.compression {
+                    Compression::Producer => "producer",
+                    Compression::Uncompressed => "uncompressed",
+                    Compression::Gzip(_) => "gzip",
+                    Compression::Snappy => "snappy",
+                    Compression::Lz4(_) => "lz4",
+                    Compression::Zstd(_) => "zstd",
+                };
+                name.to_owned()
+            },
+            set: |_, _| {},
+        }),
         "The codec in which batches are stored; \"producer\" keeps the producer's.",
     ),
     config(
@@ -102,7 +142,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::Between(-131_072, 22),
         "3",
         &[("compression.zstd.level", 1)],
-        None,
+        level!(Zstd, "3"),
         "The level at which the broker compresses where compression.type is zstd.",
     ),
     config(
@@ -111,7 +151,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(0),
         "86400000",
         &[("log.cleaner.delete.retention.ms", 1)],
-        None,
+        field!(delete_retention_ms),
         "How long compaction keeps the record that deletes a key, so that readers see it.",
     ),
     config(
@@ -195,7 +235,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(1),
         MAX,
         &[("log.cleaner.max.compaction.lag.ms", 1)],
-        None,
+        field!(max_compaction_lag_ms),
         "The longest time that a record stays uncompacted.",
     ),
     config(
@@ -213,7 +253,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(0),
         "3600000",
         &[("log.message.timestamp.after.max.ms", 1)],
-        None,
+        field!(message_timestamp_after_max_ms),
         "How far a record's time may lie after the broker's.",
     ),
     config(
@@ -222,7 +262,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(0),
         MAX,
         &[("log.message.timestamp.before.max.ms", 1)],
-        None,
+        field!(message_timestamp_before_max_ms),
         "How far a record's time may lie before the broker's.",
     ),
     config(
@@ -251,7 +291,10 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::Ratio,
         "0.5",
         &[("log.cleaner.min.cleanable.ratio", 1)],
-        None,
+        Some(LogField {
+            get: |log| format!("{:?}", log.min_cleanable_dirty_ratio),
+            set: |log, value| log.min_cleanable_dirty_ratio = value.parse().unwrap_or(0.5),
+        }),
         "Compaction runs when this part of the log is not compacted yet.",
     ),
     config(
@@ -260,7 +303,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(0),
         "0",
         &[("log.cleaner.min.compaction.lag.ms", 1)],
-        None,
+        field!(min_compaction_lag_ms),
         "The shortest time that a record stays uncompacted.",
     ),
     config(
@@ -278,7 +321,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::Any,
         "false",
         &[("log.preallocate", 1)],
-        None,
+        field!(preallocate),
         "Whether segments are created at full length.",
     ),
     config(
@@ -360,7 +403,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(0),
         "0",
         &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3_600_000)],
-        None,
+        field!(segment_jitter_ms),
         "The most by which closing a segment is moved ahead at random.",
     ),
     config(
@@ -369,7 +412,7 @@ pub(crate) static TOPIC_CONFIGS: &[TopicConfig] = &[
         Rule::AtLeast(1),
         "604800000",
         &[("log.roll.ms", 1), ("log.roll.hours", 3_600_000)],
-        None,
+        field!(segment_ms),
         "The age at which a segment is closed even if it is not full.",
     ),
     config(
@@ -404,8 +447,7 @@ pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
     TOPIC_CONFIGS.iter().find(|c| c.name == name)
 }
 
-/// Checks the configs that a topic shall have, each by itself and together, and gives them as Kafka shows them. `before` is what
-/// the topic has now: of that only what changes is judged anew where Kafka does so.
+/// Checks the configs that a topic shall have, each by itself and together, and gives them as Kafka shows them.
 pub(crate) fn check_all(configs: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut checked = BTreeMap::new();
     for (name, value) in configs {
@@ -434,11 +476,24 @@ pub(crate) fn check_all(configs: &BTreeMap<String, String>) -> Result<BTreeMap<S
 
 /// What needs more than one config: `value` gives the one in force.
 pub(crate) fn finish(log: &mut LogConfig, value: impl Fn(&str) -> String) {
-    // A topic that is only compacted keeps the last record of each key for ever.
-    let policy = value("cleanup.policy");
-    if !policy.split(',').any(|p| p == "delete") {
+    let level = |name: &str| value(name).parse::<i32>().unwrap_or(0);
+    log.compression = match value("compression.type").as_str() {
+        "uncompressed" => Compression::Uncompressed,
+        "gzip" => Compression::Gzip(level("compression.gzip.level")),
+        "snappy" => Compression::Snappy,
+        "lz4" => Compression::Lz4(level("compression.lz4.level")),
+        "zstd" => Compression::Zstd(level("compression.zstd.level")),
+        _ => Compression::Producer,
+    };
+    // Without "delete" nothing is deleted by time and size: neither what is compacted nor, with no policy at all, the rest.
+    if !value("cleanup.policy").split(',').any(|p| p == "delete") {
         log.retention_bytes = None;
         log.retention_ms = None;
+    }
+    // Where the broker leaves fsync to the system, a topic that asks for it gets it, before the acknowledgement.
+    let asks = ["flush.messages", "flush.ms"].iter().any(|name| value(name) != MAX);
+    if log.flush == FlushMode::Os && asks {
+        log.flush = FlushMode::Group;
     }
 }
 
@@ -461,7 +516,7 @@ mod tests {
 
     #[test]
     fn what_a_field_is_set_to_is_what_it_gives() {
-        for config in TOPIC_CONFIGS.iter().filter(|c| c.field.is_some()) {
+        for config in TOPIC_CONFIGS {
             let mut log = LogConfig::default();
             if let Some(field) = &config.field {
                 (field.set)(&mut log, config.default);

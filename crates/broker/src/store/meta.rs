@@ -25,6 +25,9 @@ pub(crate) struct ProducerIdsFile {
 /// `meta/topics.json`: which topics there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TopicsFile {
+    /// The changes up to this number are in it: see [`super::topics_file`].
+    #[serde(default)]
+    pub applied: u64,
     pub topics: BTreeMap<String, TopicEntry>,
 }
 
@@ -54,6 +57,14 @@ impl MetaStore {
             source,
         })?;
         Ok(Self { fs, dir })
+    }
+
+    pub(crate) fn fs(&self) -> &Arc<dyn Fs> {
+        &self.fs
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Reads a file; `None` where there is none.

@@ -5,4 +5,5 @@ pub(crate) mod consumer_records;
 pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod offset_records;
+pub(crate) mod topics_file;
 pub(crate) mod txn_records;

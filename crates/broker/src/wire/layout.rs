@@ -54,6 +54,8 @@ fn layout(api: ApiKey) -> Option<(&'static str, i16)> {
         ApiKey::EndTxn => ("s 8 2 1", 3),
         ApiKey::TxnOffsetCommit => ("s s 8 2 4@3 s@3 s@3 [s [4 8 4@2 s]]", 3),
         ApiKey::DescribeConfigs => ("[1 s (s)] 1 1@3", 4),
+        ApiKey::AlterConfigs => ("[1 s [s s]] 1", 2),
+        ApiKey::ListConfigResources => ("(1)@1", 0),
         ApiKey::IncrementalAlterConfigs => ("[1 s [s 1 s]] 1", 1),
         ApiKey::CreatePartitions => ("[s 4 [(4)]] 4 1", 2),
         ApiKey::DeleteGroups => ("(s)", 2),

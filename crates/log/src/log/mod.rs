@@ -27,7 +27,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub(crate) use self::compact::Checkpoint;
 pub use self::compact::Compacted;
-use self::opened::{OpenLog, Shared};
+use self::opened::{OpenLog, Shared, Stopped};
 use crate::{Appended, Deleted, Isolation, LogConfig, LogError, OpenTxn, ProducerState, ReadResult};
 
 /// The log of one partition. All methods take `&self` and are thread safe: one appends, one syncs, many read at a time.
@@ -189,6 +189,14 @@ impl Log {
             // At rest everything is durable.
             None if self.closed.load(Ordering::Acquire) => Err(self.closed_error()),
             None => Ok(self.high_watermark()),
+        }
+    }
+
+    /// Ends all writing at once, without making anything durable: the log is about to be deleted. Who reads goes on.
+    pub fn retire(&self) {
+        self.closed.store(true, Ordering::Release);
+        if let Some(open) = &*self.open.read_recursive() {
+            open.tail.lock().stopped = Some(Stopped::Closed);
         }
     }
 
