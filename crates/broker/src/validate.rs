@@ -76,15 +76,13 @@ pub(crate) fn replicas(topic: &Topic, acks: i16, partition: &Partition) -> Resul
     if acks != -1 {
         return Ok(());
     }
-    let wanted = topic.with_configs(|c| c.get("min.insync.replicas").and_then(|n| n.parse::<i32>().ok()));
-    match wanted {
-        Some(wanted) if wanted > 1 => {
-            let reason = format!(
-                "The size of the current ISR : 1 is insufficient to satisfy the min.isr requirement of {wanted} for \
-                 partition {partition:?}"
-            );
-            reject(E::NotEnoughReplicas, reason)
-        }
-        _ => Ok(()),
+    let wanted = topic.min_insync_replicas();
+    if wanted > 1 {
+        let reason = format!(
+            "The size of the current ISR : 1 is insufficient to satisfy the min.isr requirement of {wanted} for \
+             partition {partition:?}"
+        );
+        return reject(E::NotEnoughReplicas, reason);
     }
+    Ok(())
 }

@@ -71,11 +71,6 @@ impl Topic {
         self.partitions.read().len() as i32
     }
 
-    /// Looks at the configs that were set, without a copy of them.
-    pub(crate) fn with_configs<R>(&self, look: impl FnOnce(&BTreeMap<String, String>) -> R) -> R {
-        look(&self.configs.read())
-    }
-
     /// The configs that were set.
     pub fn configs(&self) -> BTreeMap<String, String> {
         self.configs.read().clone()
