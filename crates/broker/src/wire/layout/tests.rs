@@ -55,6 +55,7 @@ macro_rules! with_requests {
             DescribeAcls DescribeAclsRequest, CreateAcls CreateAclsRequest, DeleteAcls DeleteAclsRequest,
             DescribeUserScramCredentials DescribeUserScramCredentialsRequest,
             AlterUserScramCredentials AlterUserScramCredentialsRequest,
+            AlterConfigs AlterConfigsRequest, ListConfigResources ListConfigResourcesRequest,
             OffsetDelete OffsetDeleteRequest,
             ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest,
             ConsumerGroupDescribe ConsumerGroupDescribeRequest,
