@@ -6,7 +6,7 @@ use crate::configs::Configs;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
 use crate::group::{GroupConfigs, GroupCoordinator, GroupSettings};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, FetchSessionsSnapshot, TopicSnapshot};
 use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
 use crate::server::Network;
@@ -185,9 +185,35 @@ impl Broker {
         &self.users
     }
 
+    /// What was counted of each topic, and how large it is; internal topics too.
+    pub fn topic_snapshots(&self) -> Vec<TopicSnapshot> {
+        let topics = self.topics.all();
+        let each = topics.iter().map(|topic| {
+            let mut sums = TopicSnapshot { topic: topic.name.to_string(), ..TopicSnapshot::default() };
+            for partition in topic.partitions() {
+                partition.own.add_to(&mut sums);
+                sums.partitions += 1;
+                sums.log_bytes += partition.log().size_bytes();
+            }
+            sums
+        });
+        each.collect()
+    }
+
+    /// What there is of fetch sessions now.
+    pub fn fetch_sessions_snapshot(&self) -> FetchSessionsSnapshot {
+        let (sessions, partitions, evictions) = self.fetch_sessions.counts();
+        FetchSessionsSnapshot { sessions: sessions as u64, partitions: partitions as u64, evictions }
+    }
+
     /// The sessions of Fetch.
     pub(crate) fn fetch_sessions(&self) -> &SessionCache {
         &self.fetch_sessions
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// What was counted since the start.

@@ -65,7 +65,11 @@ pub use config::{BrokerConfig, Endpoint};
 pub use configs::def::{ConfigChange, ConfigError, ConfigOp};
 pub use error::{BrokerError, code_of};
 pub use kafka_protocol::ResponseError;
-pub use metrics::{Counters, CountersSnapshot};
+pub use kafka_protocol::messages::ApiKey;
+pub use metrics::{
+    ApiSnapshot, Counters, CountersSnapshot, FetchSessionsSnapshot, HistogramSnapshot, TIME_BUCKETS_US,
+    TopicSnapshot,
+};
 pub use partition::{LEADER_EPOCH, Partition};
 pub use produce::{PartitionRecords, ProduceCall, Produced};
 pub use topics::{NewTopic, OFFSETS_TOPIC, TXN_TOPIC, Topic, TopicError, Topics, is_internal};

@@ -1,6 +1,6 @@
 //! A partition: its log, and who waits for news from it.
 
-use crate::metrics::Counters;
+use crate::metrics::{Counters, PartitionCounters};
 use crate::wait::{Signal, blocking};
 use bd_log::batch::BatchBuilder;
 use bd_log::{Appended, Flusher, Log, LogError};
@@ -23,6 +23,7 @@ pub struct Partition {
     log: Arc<Log>,
     flusher: Arc<Flusher>,
     counters: Arc<Counters>,
+    pub(crate) own: PartitionCounters,
     waiting: Mutex<Vec<Arc<Signal>>>,
     deleted: AtomicBool,
     numbering: Mutex<()>,
@@ -42,6 +43,7 @@ impl Partition {
             log: Arc::new(log),
             flusher,
             counters,
+            own: PartitionCounters::default(),
             waiting: Mutex::new(Vec::new()),
             deleted: AtomicBool::new(false),
             numbering: Mutex::new(()),
@@ -69,7 +71,9 @@ impl Partition {
         let bytes = batches.len() as u64;
         let appended = self.log.append(batches, LEADER_EPOCH)?;
         if !appended.duplicate {
-            self.counters.appended(bytes, (appended.last_offset - appended.base_offset + 1) as u64);
+            let records = (appended.last_offset - appended.base_offset + 1) as u64;
+            self.counters.appended(bytes, records);
+            self.own.appended(bytes, records);
         }
         Ok(appended)
     }

@@ -1,10 +1,10 @@
 //! `GET /metrics`: Prometheus' text format 0.0.4.
 
 use super::Service;
+use super::broker_metrics::broker_metrics;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use bd_broker::{Broker, CountersSnapshot};
 use bd_engine::runtime::engine::Query;
 use bd_engine::runtime::status::QueryState;
 use std::fmt::{Display, Write};
@@ -26,20 +26,14 @@ pub(crate) fn query_metrics(of: &[Query]) -> String {
     page.text
 }
 
-/// What the embedded log counts.
-pub(crate) fn broker_metrics(broker: &Broker) -> String {
-    let mut page = Page::default();
-    counters(&mut page, &broker.counters().snapshot());
-    page.text
-}
-
 #[derive(Default)]
-struct Page {
-    text: String,
+pub(super) struct Page {
+    pub(super) text: String,
 }
 
 impl Page {
-    fn family<V: Display>(
+    /// One metric: its name, kind, meaning and values by their labels.
+    pub(super) fn family<V: Display>(
         &mut self,
         name: &str,
         kind: &str,
@@ -54,7 +48,8 @@ impl Page {
     }
 }
 
-fn label(name: &str, value: &str) -> String {
+/// One label.
+pub(super) fn label(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{{{name}=\"{value}\"}}")
 }
@@ -98,27 +93,4 @@ fn queries(page: &mut Page, queries: &[Query]) {
     page.family("bd_query_state_bytes", "gauge", "About how much memory the state takes", bytes);
     let failed = queries.iter().map(|q| (of(q), u8::from(matches!(q.status.state(), QueryState::Error(_)))));
     page.family("bd_query_failed", "gauge", "1 where the query is in ERROR", failed);
-}
-
-fn counters(page: &mut Page, counters: &CountersSnapshot) {
-    let none = String::new;
-    let mut one =
-        |name: &str, kind: &str, help: &str, value: u64| page.family(name, kind, help, [(none(), value)]);
-    one(
-        "bd_broker_messages_in_total",
-        "counter",
-        "Records appended, those of internal topics too",
-        counters.messages_in,
-    );
-    one("bd_broker_bytes_in_total", "counter", "Bytes of record batches appended", counters.bytes_in);
-    one("bd_broker_bytes_out_total", "counter", "Bytes of record batches read", counters.bytes_out);
-    one(
-        "bd_broker_flush_requests_total",
-        "counter",
-        "Appends that waited for an fsync",
-        counters.flush_requests,
-    );
-    one("bd_broker_connections", "gauge", "Connections that are open", counters.connections);
-    let requests = counters.requests.iter().map(|(api, n)| (label("api", &format!("{api:?}")), *n));
-    page.family("bd_broker_requests_total", "counter", "Requests by API", requests);
 }

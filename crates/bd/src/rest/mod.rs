@@ -13,6 +13,7 @@
 //! Calls of the engine block, so they run on blocking threads. Rows of push queries pass a bounded channel: a slow client slows its
 //! query down; a client that goes away ends it.
 
+mod broker_metrics;
 mod entities;
 mod errors;
 mod json;
@@ -22,7 +23,8 @@ mod query;
 mod status;
 mod types;
 
-pub(crate) use metrics::{broker_metrics, query_metrics};
+pub(crate) use broker_metrics::broker_metrics;
+pub(crate) use metrics::query_metrics;
 
 use axum::Router;
 use axum::routing::{get, post};

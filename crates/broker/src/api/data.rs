@@ -66,13 +66,19 @@ pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<St
     let (done, durable) = awaited();
     let what = ProduceCall { transactional_id, acks: request.acks, version: call.version };
     broker.produce_as(what, records, done);
+    let counters = Arc::clone(broker.shared_counters());
     let no_answer = request.acks == 0;
     Ok(Started::Overlapping(Box::pin(async move {
         let produced = durable.await.map_err(|_| RequestError::Closing)?;
+        let refused =
+            shape.iter().filter(|(.., refused)| refused.is_some()).map(|(.., indexes, _)| indexes.len());
+        let failed = produced.iter().filter(|p| p.error.is_some()).count() + refused.sum::<usize>();
+        if failed > 0 {
+            counters.produce_failed(failed as u64);
+        }
         if no_answer {
             // The only way to tell a client that waits for nothing: closing the connection makes it look for the reason.
-            let refused = shape.iter().any(|(.., refused)| refused.is_some());
-            return match refused || produced.iter().any(|p| p.error.is_some()) {
+            return match failed > 0 {
                 true => Err(RequestError::Closing),
                 false => Ok(Frame::new()),
             };

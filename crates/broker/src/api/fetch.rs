@@ -209,9 +209,22 @@ fn note(
 }
 
 fn count(broker: &Broker, resolved: &[Result<Arc<Partition>, E>], fetched: &[Fetched]) {
-    let bytes = fetched.iter().flatten().filter_map(|found| found.records.as_ref()).map(|r| r.len() as u64);
-    let _ = resolved;
-    broker.counters().read(bytes.sum());
+    let (mut bytes, mut failed) = (0, 0);
+    for (partition, fetched) in resolved.iter().zip(fetched) {
+        match (partition, fetched) {
+            (Ok(partition), Ok(found)) => {
+                if let Some(records) = &found.records {
+                    partition.own.read(records.len() as u64);
+                    bytes += records.len() as u64;
+                }
+            }
+            _ => failed += 1,
+        }
+    }
+    broker.counters().read(bytes);
+    if failed > 0 {
+        broker.counters().fetch_failed(failed);
+    }
 }
 
 /// Neighbours of one topic share an entry.

@@ -147,7 +147,7 @@ pub(crate) fn start(
     }
     let (key, version) = (i16::from_be_bytes([frame[0], frame[1]]), i16::from_be_bytes([frame[2], frame[3]]));
     let api = ApiKey::try_from(key).map_err(|()| RequestError::Api(key))?;
-    broker.counters().requested(api);
+    broker.counters().requested(api, frame.len());
     if !client.may_ask(api) {
         return Err(RequestError::Unauthenticated(api));
     }

@@ -6,12 +6,15 @@ use super::session::{Session, Stage};
 use super::transport::Transport;
 use crate::api::{self, Frame, Pending, RequestError, Started};
 use crate::broker::Broker;
+use crate::wire::frame::Piece;
+use kafka_protocol::messages::ApiKey;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,13 +24,22 @@ const MAX_UNDER_WAY: usize = 64;
 /// An answer to come, and the memory of its request.
 struct UnderWay {
     answer: Pending,
+    api: Option<ApiKey>,
+    arrived: Instant,
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The answer to a request.
+struct Answered {
+    frame: Result<Frame, RequestError>,
+    api: Option<ApiKey>,
+    arrived: Instant,
 }
 
 /// What happens next.
 enum Event {
     /// The oldest request is answered.
-    Answer(Result<Frame, RequestError>),
+    Answer(Answered),
     Request(FrameIn),
     /// No more requests: the client has closed its side, or the server stops.
     End,
@@ -72,7 +84,11 @@ impl<T: Transport> Connection<T> {
             }
             match poll_fn(|cx| self.poll_event(cx, stop.as_mut())).await? {
                 Event::Answer(first) => self.write_answers(first).await?,
-                Event::Request(frame) => self.start(frame)?,
+                Event::Request(frame) => {
+                    if let Err(error) = self.start(frame) {
+                        return self.end_with(invalid(error)).await;
+                    }
+                }
                 Event::End => self.ending = true,
             }
         }
@@ -102,44 +118,81 @@ impl<T: Transport> Connection<T> {
     }
 
     /// The oldest answer, if it is there; `None` if there is none to come.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, RequestError>>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answered>> {
         let Some(oldest) = self.under_way.front_mut() else { return Poll::Ready(None) };
-        let answer = std::task::ready!(oldest.answer.as_mut().poll(cx));
+        let frame = std::task::ready!(oldest.answer.as_mut().poll(cx));
+        let answered = Answered { frame, api: oldest.api, arrived: oldest.arrived };
         self.under_way.pop_front();
-        Poll::Ready(Some(answer))
+        Poll::Ready(Some(answered))
     }
 
-    fn start(&mut self, frame: FrameIn) -> io::Result<()> {
+    fn start(&mut self, frame: FrameIn) -> Result<(), RequestError> {
         self.session.note_active(Stage::Answering);
         let FrameIn { bytes, room } = frame;
-        let answer = match api::start(&self.broker, &self.session, bytes).map_err(invalid)? {
+        let arrived = Instant::now();
+        let api = match bytes.first_chunk::<2>() {
+            Some(key) if !self.session.takes_raw_tokens() => ApiKey::try_from(i16::from_be_bytes(*key)).ok(),
+            _ => None,
+        };
+        let answer = match api::start(&self.broker, &self.session, bytes)? {
             Started::Overlapping(answer) => answer,
             Started::Exclusive(answer) => {
                 self.exclusive = true;
                 answer
             }
         };
-        self.under_way.push_back(UnderWay { answer, _room: room });
+        self.under_way.push_back(UnderWay { answer, api, arrived, _room: room });
         Ok(())
     }
 
+    /// What is under way is still answered.
+    async fn end_with(mut self, error: io::Error) -> io::Result<()> {
+        while let Some(answer) = poll_fn(|cx| self.poll_answer(cx)).await {
+            self.write_answers(answer).await?;
+        }
+        Err(error)
+    }
+
     /// Writes an answer and those behind it that are ready, too.
-    async fn write_answers(&mut self, first: Result<Frame, RequestError>) -> io::Result<()> {
-        let mut answers = vec![first.map_err(invalid)?];
+    ///
+    /// # Errors
+    /// The socket's; a request that cannot be answered, after the answers before it.
+    async fn write_answers(&mut self, first: Answered) -> io::Result<()> {
+        let mut next = Some(first);
+        let (mut frames, mut written, mut failed) = (Vec::new(), Vec::new(), None);
         poll_fn(|cx| {
-            while let Poll::Ready(Some(answer)) = self.poll_answer(cx) {
-                answers.push(answer.map_err(invalid)?);
+            while let Some(Answered { frame, api, arrived }) = next.take() {
+                match frame {
+                    Ok(frame) => {
+                        written.push((api, arrived, frame.iter().map(Piece::len).sum()));
+                        frames.push(frame);
+                    }
+                    Err(error) => {
+                        failed = Some(invalid(error));
+                        break;
+                    }
+                }
+                if let Poll::Ready(answer) = self.poll_answer(cx) {
+                    next = answer;
+                }
             }
-            Poll::Ready(io::Result::Ok(()))
+            Poll::Ready(())
         })
-        .await?;
+        .await;
         if self.under_way.is_empty() {
             self.exclusive = false;
             // Room for many answers is not kept by those who rarely ask.
             self.under_way.shrink_to(4);
         }
-        output::write(&mut self.socket, &self.session, answers).await?;
+        let known = Instant::now();
+        output::write(&mut self.socket, &self.session, frames).await?;
+        let now = Instant::now();
+        for (api, arrived, bytes) in written {
+            if let Some(api) = api {
+                self.broker.counters().answered(api, bytes, now - arrived, now - known);
+            }
+        }
         self.ending |= self.session.is_closing();
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }

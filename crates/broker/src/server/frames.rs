@@ -6,7 +6,7 @@
 
 use super::limits::Network;
 use super::session::{Session, Stage};
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
@@ -24,6 +24,8 @@ const SCRATCH: usize = 8 << 10;
 /// A claimed length is trusted up to here at once (pages that nothing is written to cost nothing); a larger buffer grows to at
 /// most four times what has arrived.
 const TRUSTED: usize = 1 << 20;
+/// Read beyond the end of a large request at most.
+const BEYOND: usize = 4 << 10;
 /// Requests up to this size do not count towards `queued.max.request.bytes`: every connection may have one.
 const FREE: usize = 16 << 10;
 
@@ -83,9 +85,7 @@ impl Frames {
             let read = match total {
                 Some(total) => {
                     ready!(self.poll_room(cx, total));
-                    let missing = (self.buffer.capacity().min(total)).saturating_sub(self.buffer.len());
-                    let mut target = (&mut self.buffer).limit(missing);
-                    let read = pin!(socket.read_buf(&mut target));
+                    let read = pin!(socket.read_buf(&mut self.buffer));
                     ready!(read.poll(cx))?
                 }
                 None => ready!(self.poll_scratch(cx, socket))?,
@@ -119,6 +119,9 @@ impl Frames {
         bytes.advance(4);
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
+        } else if total > SCRATCH {
+            // Few bytes, which would keep all of the request's buffer.
+            self.buffer = BytesMut::from(&self.buffer[..]);
         }
         self.covered = 0;
         FrameIn { bytes, room: self.room.take() }
@@ -141,7 +144,8 @@ impl Frames {
     /// Makes the buffer large enough to read on.
     fn poll_room(&mut self, cx: &mut Context<'_>, total: usize) -> Poll<()> {
         let arrived = self.buffer.len();
-        if arrived < self.buffer.capacity().min(total) && self.asking.is_none() {
+        let room = self.buffer.capacity();
+        if room > arrived && room >= total.min(TRUSTED) && self.asking.is_none() {
             return Poll::Ready(());
         }
         let wanted = total.min(TRUSTED.max(arrived.saturating_mul(4)));
@@ -158,7 +162,12 @@ impl Frames {
                 (room, got) => *room = got,
             }
         }
-        self.buffer.reserve(wanted.saturating_sub(arrived));
+        // A read that fills its buffer is followed by one that finds nothing, unless there is room for more.
+        self.buffer.reserve(wanted.saturating_sub(arrived) + BEYOND);
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+#[path = "frames_tests.rs"]
+mod tests;

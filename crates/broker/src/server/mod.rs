@@ -96,6 +96,7 @@ impl Server {
             Ok((socket, peer)) => match network.admit(place, peer.ip()) {
                 Some(slot) => Some((socket, peer, slot)),
                 None => {
+                    self.broker.counters().connection_refused();
                     tracing::info!(
                         %peer, listener = %self.config.name,
                         "refused: max.connections.per.ip connections from this address are open"
@@ -184,6 +185,7 @@ async fn run(broker: Arc<Broker>, session: Arc<Session>, socket: TcpStream, slot
     match result {
         Ok(()) => tracing::trace!(%session, "connection ended"),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            broker.counters().malformed();
             tracing::warn!(%session, %error, "connection closed");
         }
         Err(error) => tracing::debug!(%session, %error, "connection closed"),
