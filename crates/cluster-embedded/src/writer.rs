@@ -2,7 +2,8 @@
 
 use crate::error::{commit_failed, log_failed, refused};
 use bd_broker::group::{Committer, MemberRef, OffsetWrite};
-use bd_broker::{Broker, Partition, ProducerIdentity, ResponseError as E};
+use bd_broker::txn::TxnSupport;
+use bd_broker::{Broker, Partition, ProducerIdentity, ResponseError as E, TxnVersion};
 use bd_cluster::{
     Ack, ClusterError, CommitError, GroupMember, RecordsBuilder, TopicPartition, Writer, WriterConfig,
     Written,
@@ -75,7 +76,11 @@ impl Producer {
         !self.open.is_empty() || self.offsets_sent
     }
 
-    fn reset(&mut self) {
+    /// Goes on under the identity that the end gave: every transaction has an epoch of its own (KIP-890), in which sequence
+    /// numbers start anew.
+    fn ended(&mut self, identity: ProducerIdentity) {
+        self.identity = identity;
+        self.sequences.clear();
         self.open.clear();
         self.offsets_sent = false;
         self.ending = false;
@@ -173,18 +178,19 @@ impl Producer {
         records: usize,
     ) -> Result<Written, ClusterError> {
         let place = (at.topic.to_string(), at.partition);
-        if !self.open.contains_key(at) {
-            let added = broker.txns().add_partitions(&self.id, self.identity, vec![place.clone()]);
-            added.map_err(|code| self.note(refused("begin a transaction", code)))?;
-            // Part of the transaction even where the append fails: the coordinator marks its end there.
-            self.open.insert(at.clone(), (Arc::clone(partition), 0));
-        }
-        let appended = broker
+        // What else a producer on the network would wait for is not waited for: this one does not outlive the broker, and its
+        // successor aborts what it began.
+        let (appended, _rest) = broker
             .txns()
-            .while_open(&self.id, self.identity, &place, || partition.append(batches))
-            .map_err(|code| self.note(refused("append", code)))?
-            .map_err(|e: LogError| self.note(log_failed("append to", at, &e)))?;
-        self.open.insert(at.clone(), (Arc::clone(partition), appended.last_offset + 1));
+            .write_in(&self.id, self.identity, &place, TxnSupport::AddPartition, || partition.append(batches))
+            .map_err(|code| self.note(refused("append", code)))?;
+        // Part of the transaction even where the append fails: the coordinator marks its end there.
+        let (_, end) = self.open.entry(at.clone()).or_insert_with(|| (Arc::clone(partition), 0));
+        let appended = match appended {
+            Ok(appended) => appended,
+            Err(error) => return Err(self.note(log_failed("append to", at, &error))),
+        };
+        *end = appended.last_offset + 1;
         let sequence = self.sequences.entry(at.clone()).or_default();
         *sequence = next_sequence(*sequence, records);
         Ok(Written { base_offset: appended.base_offset, last_offset: appended.last_offset })
@@ -232,10 +238,16 @@ impl Producer {
             }
         }
         self.ending = true;
-        match broker.txns().end(&self.id, self.identity, true) {
-            Ok(()) => {
-                self.reset();
+        match broker.txns().end_as(&self.id, self.identity, true, TxnVersion::V2) {
+            Ok(identity) => {
+                self.ended(identity);
                 Ok(())
+            }
+            Err(E::InvalidTxnState) => {
+                let reason =
+                    "end of the transaction: it is aborted already, as it lasted too long".to_owned();
+                self.fenced = Some(reason.clone());
+                Err(CommitError::Fenced(reason))
             }
             Err(code) if code.is_retriable() => {
                 Err(CommitError::Retriable(format!("end of the transaction: {code}")))
@@ -263,8 +275,6 @@ impl Producer {
             }
             error
         };
-        let added = broker.txns().add_offsets(&self.id, self.identity, &group.group);
-        added.map_err(|code| fenced_writer(self, code))?;
         self.offsets_sent = true;
         let writes = offsets.iter().map(|(at, offset)| OffsetWrite {
             topic: at.topic.to_string(),
@@ -277,7 +287,8 @@ impl Producer {
         let committer =
             Committer { group: &group.group, member: MemberRef { member_id, instance_id: None }, generation };
         let (sender, receiver) = mpsc::sync_channel(1);
-        broker.txn_commit_offsets(&self.id, self.identity, committer, writes.collect(), move |results| {
+        let (add, writes) = (TxnSupport::AddPartition, writes.collect());
+        broker.txn_commit_offsets_as(add, &self.id, self.identity, committer, writes, move |results| {
             let _ = sender.send(results);
         });
         let results = receiver.recv().map_err(|_| CommitError::Fatal("the broker is closing".into()))?;
@@ -300,9 +311,9 @@ impl Producer {
         if !self.is_open() {
             return Ok(());
         }
-        let ended = broker.txns().end(&self.id, self.identity, false);
-        ended.map_err(|code| self.note(refused("abort", code)))?;
-        self.reset();
+        let ended = broker.txns().end_as(&self.id, self.identity, false, TxnVersion::V2);
+        let identity = ended.map_err(|code| self.note(refused("abort", code)))?;
+        self.ended(identity);
         Ok(())
     }
 }
