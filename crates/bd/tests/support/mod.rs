@@ -58,6 +58,15 @@ impl Up {
     }
 
     pub(crate) fn with(data: &Path, args: &[&str]) -> Self {
+        Self::launch(data, args, true)
+    }
+
+    /// `bd up` with the cluster alone.
+    pub(crate) fn cluster(data: &Path) -> Self {
+        Self::launch(data, &["--roles", "cluster"], false)
+    }
+
+    fn launch(data: &Path, args: &[&str], has_engine: bool) -> Self {
         let mut command = bd();
         command.arg("up").args(args).arg("--data").arg(data);
         command.arg("--free-ports");
@@ -76,7 +85,7 @@ impl Up {
         // The addresses stand before "ready".
         let (mut cluster, mut engine) = (String::new(), String::new());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        while cluster.is_empty() || engine.is_empty() {
+        while cluster.is_empty() || (has_engine && engine.is_empty()) {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "no cluster or no engine");
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {

@@ -1,0 +1,406 @@
+//! The commands for a cluster: against a bd of their own, or, with `BD_TEST_BOOTSTRAP`, against the cluster there (as
+//! `tests/peers/cluster-kafka.sh` runs them against Apache Kafka).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod support;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
+use support::{Up, bd, dir, eventually, run, stdout, with_input};
+use tempfile::TempDir;
+
+struct Cluster {
+    bootstrap: String,
+    ours: Option<(Up, TempDir)>,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        if let Ok(bootstrap) = std::env::var("BD_TEST_BOOTSTRAP") {
+            return Self { bootstrap, ours: None };
+        }
+        let data = dir();
+        let up = Up::cluster(data.path());
+        Self { bootstrap: up.cluster.clone(), ours: Some((up, data)) }
+    }
+
+    fn at<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        [args, &["--bootstrap", &self.bootstrap]].concat()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        stdout(&self.at(args))
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let text = self.ok(&[args, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{args:?}: {e}: {text}"))
+    }
+
+    fn lines(&self, args: &[&str]) -> Vec<Value> {
+        self.ok(args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What is said of a failure.
+    fn fails(&self, args: &[&str]) -> String {
+        let output = run(&self.at(args));
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn produce(&self, args: &[&str], input: &str) -> Output {
+        with_input(&self.at(&[&["produce"], args].concat()), input)
+    }
+
+    fn put(&self, args: &[&str], input: &str) {
+        let output = self.produce(args, input);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// A name that no other test and no other run has.
+fn name(of: &str) -> String {
+    format!("{of}-{}-{:?}", std::process::id(), std::time::SystemTime::now())
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect()
+}
+
+/// The cells of a table, without its head.
+fn cells(table: &str) -> Vec<Vec<&str>> {
+    let rows = table.lines().skip_while(|line| !line.starts_with("---")).skip(1);
+    rows.take_while(|line| !line.is_empty()).map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn a_topic_is_made_described_grown_emptied_and_deleted() {
+    let cluster = Cluster::start();
+    let topic = name("orders");
+    let topic = topic.as_str();
+    cluster.ok(&["topics", "create", topic, "--partitions", "2", "--config", "retention.ms=3600000"]);
+    assert!(cluster.fails(&["topics", "create", topic]).contains("TOPIC_ALREADY_EXISTS (36)"));
+    assert_eq!(
+        cluster.json(&["topics", "create", topic, "--if-not-exists"]),
+        json!({"topic": topic, "result": "exists"})
+    );
+    cluster.put(&[topic, "--partition", "1"], "a\nb\nc\n");
+    let described = cluster.json(&["topics", "describe", topic]);
+    assert_eq!(described["configs"], json!({"retention.ms": "3600000"}));
+    assert_eq!(described["partitions"][0]["high_watermark"], 0);
+    let (start, end) =
+        (&described["partitions"][1]["start_offset"], &described["partitions"][1]["high_watermark"]);
+    assert_eq!((start, end), (&json!(0), &json!(3)));
+    assert_eq!(described["id"].as_str().map(str::len), Some(22));
+    let table = cluster.ok(&["topics", "describe", topic]);
+    assert!(table.contains("\nconfigs  retention.ms=3600000\n"), "{table}");
+    assert_eq!(cells(&table)[1][4..7], ["0", "3", "3"], "{table}");
+
+    cluster.ok(&["topics", "alter", topic, "--partitions", "3"]);
+    assert!(
+        cluster.fails(&["topics", "alter", topic, "--partitions", "1"]).contains("INVALID_PARTITIONS (37)")
+    );
+    let list = cluster.json(&["topics"]);
+    let found = list.as_array().unwrap().iter().find(|t| t["name"] == topic).unwrap();
+    assert_eq!((&found["partitions"], &found["internal"]), (&json!(3), &json!(false)));
+
+    let deleted = cluster.ok(&["topics", "delete-records", topic, "--before", "2", "--partition", "1"]);
+    assert_eq!(cells(&deleted), [["1", "2"]]);
+    let said = cluster.fails(&["topics", "delete-records", topic, "--before", "9", "--partition", "1"]);
+    assert!(said.contains(&format!("{topic}-1 before offset 9: OFFSET_OUT_OF_RANGE (1)")), "{said}");
+    assert_eq!(cluster.ok(&["consume", topic, "--from-beginning", "--no-follow"]), "c\n");
+
+    assert_eq!(cluster.ok(&["topics", "delete", topic]), format!("topic {topic} deleted\n"));
+    eventually("the topic is gone", || {
+        let said = run(&cluster.at(&["topics", "describe", topic])).stderr;
+        String::from_utf8(said).unwrap().contains("does not exist").then_some(())
+    });
+    assert!(cluster.fails(&["topics", "delete", topic]).contains("UNKNOWN_TOPIC_OR_PARTITION (3)"));
+    cluster.ok(&["topics", "delete", topic, "--if-exists"]);
+}
+
+#[test]
+fn configs_are_set_and_go_back_to_their_defaults() {
+    let cluster = Cluster::start();
+    let topic = name("configs");
+    let of = ["--topic", topic.as_str()];
+    cluster.ok(&["topics", "create", &topic]);
+    let describe = || cluster.json(&[&["configs", "describe"], &of[..]].concat());
+    assert_eq!(describe(), json!([]));
+    cluster.ok(&[&["configs", "set"], &of[..], &["cleanup.policy=compact", "retention.ms=5000"]].concat());
+    let set = describe();
+    assert_eq!((&set[0]["name"], &set[0]["value"]), (&json!("cleanup.policy"), &json!("compact")));
+    assert_eq!(
+        (&set[1]["name"], &set[1]["source"]),
+        (&json!("retention.ms"), &json!("DYNAMIC_TOPIC_CONFIG"))
+    );
+    cluster.ok(&[&["configs", "unset"], &of[..], &["retention.ms", "cleanup.policy"]].concat());
+    assert_eq!(describe(), json!([]));
+    let all = cluster.ok(&[&["configs", "describe", "--all"], &of[..]].concat());
+    assert!(cells(&all).iter().any(|row| row[0] == "segment.bytes"), "{all}");
+    let said = cluster.fails(&[&["configs", "set"], &of[..], &["no.such=1"]].concat());
+    assert!(said.contains("INVALID_CONFIG (40)") && said.contains("no.such"), "{said}");
+}
+
+#[test]
+fn records_with_keys_headers_tombstones_and_any_codec_come_back() {
+    let cluster = Cluster::start();
+    let topic = name("records");
+    let topic = topic.as_str();
+    cluster.ok(&["topics", "create", topic, "--partitions", "2"]);
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let args =
+            [topic, "--key-separator", ":", "--compression", codec, "--header", "codec", "--null", "-"];
+        let args = args.map(|arg| if arg == "codec" { "codec=x" } else { arg });
+        cluster.put(&args, &format!("{codec}:value of {codec}\n"));
+    }
+    cluster.put(&[topic, "--key-separator", ":", "--null", "-", "--partition", "1"], "gone:-\n");
+    cluster.put(
+        &[topic, "--format", "json", "--acks", "1"],
+        "{\"key\":\"j\",\"value\":{\"a\":1},\"headers\":[[\"h\",null]],\"partition\":0,\"timestamp\":1000}\n",
+    );
+    let read = |args: &[&str]| {
+        let all = [&["consume", topic, "--from-beginning", "--no-follow", "--json"], args].concat();
+        cluster.lines(&all)
+    };
+    let all = read(&[]);
+    assert_eq!(all.len(), 7);
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let record = all.iter().find(|r| r["key"] == codec).unwrap();
+        assert_eq!(record["value"], format!("value of {codec}"));
+        assert_eq!(record["headers"], json!([["codec", "x"]]));
+    }
+    let json = all.iter().find(|r| r["key"] == "j").unwrap();
+    assert_eq!((&json["timestamp"], &json["headers"]), (&json!(1000), &json!([["h", null]])));
+    assert_eq!((&json["value"], &json["partition"]), (&json!("{\"a\":1}"), &json!(0)));
+
+    let keys = |args: &[&str]| -> Vec<String> {
+        let mut keys: Vec<_> = read(args).iter().map(|r| r["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys(&["--key", "gone"]), ["gone"]);
+    assert_eq!(keys(&["--key-contains", "z"]), ["gzip", "lz4", "zstd"]);
+    assert_eq!(keys(&["--value-contains", "of l"]), ["lz4"]);
+    assert_eq!(keys(&["--header", "h"]), ["j"]);
+    assert_eq!(keys(&["--header", "codec=y"]), [""; 0]);
+    assert_eq!(keys(&["--until", "1970-01-01T00:00:02"]), ["j"]);
+    assert_eq!(read(&["--max", "3"]).len(), 3);
+    let recent = cluster.lines(&["consume", topic, "--from", "1h", "--no-follow", "--json"]);
+    assert_eq!(recent.len(), 6);
+    assert_eq!(cluster.lines(&["consume", topic, "--last", "1", "--no-follow", "--json"]).len(), 2);
+    assert_eq!(cluster.ok(&["consume", topic, "--count"]), "7\n");
+    assert_eq!(cluster.json(&["consume", topic, "--count", "--key-contains", "z"])["records"], 3);
+    let hex = &read(&["--format", "hex", "--key", "j"])[0];
+    assert_eq!((&hex["key"], &hex["value"]), (&json!("6a"), &json!("7b2261223a317d")));
+    let raw =
+        cluster.ok(&["consume", topic, "--from-beginning", "--no-follow", "--format", "raw", "--key", "lz4"]);
+    assert_eq!(raw, "value of lz4");
+}
+
+#[test]
+fn mistakes_name_the_line_the_partition_and_the_topic() {
+    let cluster = Cluster::start();
+    let topic = name("mistakes");
+    let topic = topic.as_str();
+    cluster.ok(&["topics", "create", topic]);
+    let said = |args: &[&str], input: &str| {
+        let output = cluster.produce(args, input);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let line = said(&[topic, "--key-separator", ":"], "a:b\nc\n");
+    assert!(line.contains("stdin, line 2: no \":\" between key and value"), "{line}");
+    let line = said(&[topic, "--format", "json"], "{\"valeu\":1}\n");
+    assert!(line.contains("line 1: unknown field valeu"), "{line}");
+    let partition = said(&[topic, "--partition", "4"], "a\n");
+    assert!(partition.contains(&format!("topic {topic} has partitions 0 to 0")), "{partition}");
+    cluster.ok(&["configs", "set", "--topic", topic, "max.message.bytes=200"]);
+    let large = said(&[topic], &"x".repeat(5000));
+    assert!(large.contains(&format!("1 of 1 records were not written; first {topic}-0: ")), "{large}");
+    let offset = cluster.fails(&["consume", topic, "--offset", "77"]);
+    assert!(offset.contains(&format!("Fetch {topic}-0 at offset 77: OFFSET_OUT_OF_RANGE (1)")), "{offset}");
+    assert!(
+        cluster.fails(&["consume", "no-such-topic", "--group", "g"]).contains("no-such-topic does not exist")
+    );
+    let time = cluster.fails(&["consume", topic, "--from", "noon"]);
+    assert!(time.contains("--from: noon: expected a time"), "{time}");
+    let file = dir();
+    let path = file.path().join("client.properties");
+    std::fs::write(&path, "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=GSSAPI\nlinger.ms=5\n").unwrap();
+    let config = cluster.fails(&["topics", "--command-config", path.to_str().unwrap()]);
+    assert!(config.contains("sasl.mechanism: GSSAPI: expected PLAIN"), "{config}");
+    let property = cluster.fails(&["topics", "--property", "no.such=1"]);
+    assert!(property.contains("no.such: unknown key"), "{property}");
+}
+
+#[test]
+fn a_group_reads_on_where_it_was_and_is_moved_only_by_execute() {
+    let cluster = Cluster::start();
+    let (topic, group) = (name("moved"), name("group"));
+    let (topic, group) = (topic.as_str(), group.as_str());
+    cluster.ok(&["topics", "create", topic, "--partitions", "2"]);
+    cluster.put(&[topic, "--partition", "0"], "a\nb\nc\n");
+    cluster.put(&[topic, "--partition", "1"], "d\n");
+    let read = || {
+        let text = cluster.ok(&["consume", topic, "--group", group, "--from-beginning", "--no-follow"]);
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(read(), ["a", "b", "c", "d"]);
+    let groups = cluster.json(&["groups"]);
+    let found = groups.as_array().unwrap().iter().find(|g| g["group"] == group).unwrap();
+    assert_eq!((&found["state"], &found["protocol"]), (&json!("Empty"), &json!("consumer")));
+    cluster.put(&[topic, "--partition", "0"], "e\n");
+    let described = cluster.json(&["groups", "describe", group]);
+    assert_eq!((&described["state"], &described["lag"]), (&json!("Empty"), &json!(1)));
+    assert_eq!(described["partitions"][0]["committed"], 3);
+    assert_eq!(cells(&cluster.ok(&["groups", "describe", group]))[0], [topic, "0", "3", "0", "4", "1", "-"]);
+
+    let reset = |args: &[&str]| cluster.json(&[&["groups", "reset-offsets", group], args].concat());
+    let new = |answer: &Value| -> Vec<i64> {
+        answer["partitions"].as_array().unwrap().iter().map(|p| p["new_offset"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(new(&reset(&["--topic", topic, "--to-earliest"])), [0, 0]);
+    assert_eq!(read(), ["e"], "the dry run changed nothing");
+    assert_eq!(new(&reset(&["--all-topics", "--to-latest"])), [4, 1]);
+    assert_eq!(new(&reset(&["--all-topics", "--shift-by", "-3"])), [1, 0]);
+    assert_eq!(new(&reset(&["--all-topics", "--to-offset", "2"])), [2, 1]);
+    assert_eq!(new(&reset(&["--all-topics", "--by-duration", "PT1H"])), [0, 0]);
+    assert_eq!(new(&reset(&["--all-topics", "--to-datetime", "2100-01-01T00:00:00.000"])), [4, 1]);
+    let text = cluster.ok(&["groups", "reset-offsets", group, "--topic", topic, "--to-current"]);
+    assert!(text.ends_with("\nnothing was changed; --execute does it\n"), "{text}");
+
+    let moved = format!("{topic}:0");
+    let done = reset(&["--topic", &moved, "--to-offset", "2", "--execute"]);
+    assert_eq!((new(&done), &done["executed"]), (vec![2], &json!(true)));
+    assert_eq!(read(), ["c", "e"]);
+    let folder = dir();
+    let file = folder.path().join("offsets.csv");
+    let export = cluster.ok(&["groups", "reset-offsets", group, "--all-topics", "--to-earliest", "--export"]);
+    assert_eq!(export, format!("{topic},0,0\n{topic},1,0\n"));
+    std::fs::write(&file, &export).unwrap();
+    assert_eq!(new(&reset(&["--from-file", file.to_str().unwrap(), "--execute"])), [0, 0]);
+    assert_eq!(read().len(), 5);
+
+    cluster.ok(&["groups", "delete-offsets", group, "--topic", &moved]);
+    assert_eq!(cluster.json(&["groups", "describe", group])["partitions"].as_array().unwrap().len(), 1);
+    cluster.ok(&["groups", "delete", group]);
+    assert!(cluster.fails(&["groups", "describe", group]).contains(&format!("group {group} does not exist")));
+    assert!(cluster.fails(&["groups", "delete", group]).contains("GROUP_ID_NOT_FOUND (69)"));
+}
+
+#[test]
+fn a_group_with_members_is_described_with_them_and_not_moved() {
+    let cluster = Cluster::start();
+    let (topic, group) = (name("busy"), name("members"));
+    cluster.ok(&["topics", "create", &topic, "--partitions", "2"]);
+    cluster.put(&[&topic], "a\n");
+    let args = cluster.at(&["consume", &topic, "--group", &group, "--from-beginning", "--stats"]);
+    let mut child = bd().args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "a\n");
+    let described = eventually("the group is stable", || {
+        let described = cluster.json(&["groups", "describe", &group]);
+        (described["state"] == "Stable").then_some(described)
+    });
+    let member = &described["members"][0];
+    assert_eq!(member["client"], "bd-consume");
+    assert_eq!(member["partitions"].as_array().unwrap().len(), 2);
+    assert_eq!(described["partitions"][1]["member"], member["member"]);
+    let said =
+        cluster.fails(&["groups", "reset-offsets", &group, "--topic", &topic, "--to-latest", "--execute"]);
+    assert!(said.contains("is Stable: offsets can only be reset while it has no members"), "{said}");
+    assert!(cluster.fails(&["groups", "delete", &group]).contains("NON_EMPTY_GROUP (68)"));
+    // Ctrl-C commits and leaves at once.
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 records in "), "{output:?}");
+    let left = cluster.json(&["groups", "describe", &group]);
+    assert_eq!((&left["state"], &left["lag"]), (&json!("Empty"), &json!(0)));
+}
+
+#[test]
+fn a_partition_s_files_are_dumped_and_damage_is_found() {
+    let cluster = Cluster::start();
+    let Some((up, data)) = &cluster.ours else { return };
+    cluster.ok(&["topics", "create", "kept"]);
+    cluster.put(
+        &["kept", "--key-separator", ":", "--compression", "lz4"],
+        &format!("k1:{}\nk2:v2\n", "v1".repeat(50)),
+    );
+    up.signal(Signal::TERM);
+    let folder = eventually("the folder is no longer in use", || {
+        let found = std::fs::read_dir(data.path().join("cluster")).ok()?;
+        found.filter_map(Result::ok).map(|e| e.path()).find(|p| p.ends_with("kept-0"))
+    });
+    let path = folder.to_str().unwrap();
+    let batches = stdout(&["log", "dump", path, "--records", "--json"]);
+    let batch: Value = serde_json::from_str(batches.lines().next().unwrap()).unwrap();
+    assert_eq!((&batch["codec"], &batch["crc_ok"]), (&json!("lz4"), &json!(true)));
+    assert_eq!(batch["content"][1]["value"], "v2");
+    assert!(stdout(&["log", "dump", path, "--records"]).contains("key \"k2\" value \"v2\""));
+    assert!(stdout(&["log", "verify", path]).ends_with("sound\n"));
+    let log = folder.join("00000000000000000000.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let output = run(&["log", "verify", path, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["sound"], false);
+    assert_eq!(run(&["log", "dump", path]).status.code(), Some(1));
+    let said = run(&["log", "verify", data.path().to_str().unwrap()]);
+    assert!(String::from_utf8(said.stderr).unwrap().contains("holds no segments"));
+}
+
+#[test]
+fn benchmarks_write_and_read_what_they_say() {
+    let cluster = Cluster::start();
+    let topic = name("bench");
+    let bench = |args: &[&str]| cluster.json(&[&["bench"], args].concat());
+    let written = bench(&[
+        "produce",
+        "--topic",
+        &topic,
+        "--records",
+        "10007",
+        "--size",
+        "100",
+        "--partitions",
+        "3",
+        "--compression",
+        "lz4",
+        "--idempotent",
+    ]);
+    assert_eq!(written["records"], 10007);
+    assert!(written["ack_latency_ms"]["p99"].as_f64().unwrap() > 0.0, "{written}");
+    assert_eq!(cluster.ok(&["consume", &topic, "--count"]), "10007\n");
+    assert_eq!(bench(&["consume", "--topic", &topic])["records"], 10007);
+    for codec in ["none", "zstd"] {
+        let args = ["latency", "--topic", &topic, "--records", "500", "--rate", "2000", "--warmup-s", "0"];
+        let latency = bench(&[&args[..], &["--compression", codec]].concat());
+        let of = |p: &str| latency["latency_ms"][p].as_f64().unwrap();
+        assert!(of("p50") > 0.0 && of("p50") <= of("p99") && of("p99") <= of("max"), "{latency}");
+        assert!(latency["seconds"].as_f64().unwrap() >= 0.24, "500 records at 2000/s: {latency}");
+    }
+    assert_eq!(cluster.ok(&["consume", &topic, "--count"]), "11007\n");
+    let paced = bench(&[
+        "produce",
+        "--topic",
+        &topic,
+        "--records",
+        "1000",
+        "--rate",
+        "4000",
+        "--batch-bytes",
+        "1024",
+    ]);
+    assert!(paced["seconds"].as_f64().unwrap() >= 0.2, "{paced}");
+}
