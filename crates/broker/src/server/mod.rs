@@ -80,6 +80,19 @@ pub async fn serve(
     Ok(())
 }
 
+/// Serves one connection over a pipe in this process, without the limits on connections: for tests and fuzzing.
+///
+/// # Errors
+/// `InvalidData`: the client does not keep to the protocol, or asks for what is not there.
+pub async fn serve_pipe(
+    broker: Arc<Broker>,
+    pipe: tokio::io::DuplexStream,
+    config: ListenerConfig,
+) -> io::Result<()> {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    speak(broker, &Arc::new(Session::new(Arc::new(config), nobody)), pipe).await
+}
+
 /// One listener at work.
 struct Server {
     broker: Arc<Broker>,

@@ -24,6 +24,12 @@ impl Transport for TcpStream {
     }
 }
 
+impl Transport for tokio::io::DuplexStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
 impl Transport for TlsStream<TcpStream> {
     fn plain(&self) -> Option<&TcpStream> {
         None
