@@ -12,7 +12,7 @@ CASES := $(CARGO_TARGET_DIR)/release/tv-cases
 WORLD := $(CARGO_TARGET_DIR)/release/tv-world
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' -not -path 'ui/shots/*')
 
-.PHONY: help setup ui build test lint test-peers demo replay bench soak screenshot clean
+.PHONY: help setup ui build test lint test-peers demo replay bench soak fuzz screenshot clean
 
 help:
 	@echo "make demo        the digital-TV demo, live: databases and devices -> topics -> SQL -> search -> dashboard"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
 	@echo "make soak        a thousand kills of the broker under load (SOAK_KILLS=N, SOAK_SEED=N)"
+	@echo "make fuzz        each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler)"
 	@echo "make bench       benchmarks, beside Apache Kafka, Spark and Elasticsearch where PEERS has them"
 
 setup:
@@ -72,6 +73,14 @@ SOAK_SEED ?= 1
 soak: build
 	BD_TEST_BINARIES_BUILT=1 BD_SOAK_KILLS=$(SOAK_KILLS) BD_SOAK_SEED=$(SOAK_SEED) \
 		cargo test --release -p bd-e2e --test soak -- --nocapture
+
+# Coverage-guided, each target for so many seconds; what they find becomes a file in fuzz/artifacts.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
+fuzz:
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -max_len=4096; \
+	done
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)"

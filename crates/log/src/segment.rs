@@ -371,9 +371,21 @@ impl Segment {
     pub(crate) fn position_before(&self, offset: i64) -> Result<(u64, i64), LogError> {
         let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
         let found = self.last_where(INDEX, |index| &index.positions, |p: &Position| p.offset <= relative)?;
-        Ok(found.map_or((0, self.base_offset), |p| {
+        let (position, indexed) = found.map_or((0, self.base_offset), |p| {
             (u64::from(p.position), self.base_offset + i64::from(p.offset))
-        }))
+        });
+        // Entries are not checked one by one when an index is opened.
+        if position > self.size() {
+            return Err(LogError::Corrupt {
+                file: files::path_of(&self.dir, self.base_offset, INDEX),
+                position,
+                offset: indexed,
+                reason: "the index points behind the end of the segment (delete the segment's indexes to have them \
+                         rebuilt)"
+                    .to_owned(),
+            });
+        }
+        Ok((position, indexed))
     }
 
     /// Position and offset of the last indexed batch that starts at or before `position` and before `offset`.
