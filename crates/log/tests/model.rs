@@ -4,8 +4,10 @@
 
 mod support;
 
-use bd_log::testing::{MemFs, PowerLoss};
-use bd_log::{Isolation, Log};
+use std::sync::Arc;
+
+use bd_log::testing::{FaultFs, MemFs, PowerLoss};
+use bd_log::{FlushMode, Isolation, Log, LogConfig, LogError};
 use proptest::prelude::*;
 use support::*;
 
@@ -31,6 +33,17 @@ enum Action {
     Kill,
     PowerLoss(PowerLoss),
     CleanRestart,
+    Rest,
+    /// The disk has so many bytes left for the next append.
+    FullDisk {
+        space: u64,
+    },
+    /// An fsync fails, and the log is opened again.
+    FailedSync,
+    /// From now on writes take at most so many bytes each.
+    ShortWrites {
+        bytes: usize,
+    },
     DeleteRecords {
         percent: i64,
     },
@@ -53,6 +66,10 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Kill),
         2 => loss.prop_map(Action::PowerLoss),
         1 => Just(Action::CleanRestart),
+        2 => Just(Action::Rest),
+        1 => (0..4_000u64).prop_map(|space| Action::FullDisk { space }),
+        1 => Just(Action::FailedSync),
+        1 => (1..700usize).prop_map(|bytes| Action::ShortWrites { bytes }),
         2 => (0..40u64, 0..20u64, any::<u64>(), any::<bool>()).prop_map(|(first, second, seed, deletes)| {
             Action::PowerCut { changes: [first, second], seed, deletes }
         }),
@@ -82,9 +99,17 @@ struct Model {
     batches: Vec<Batch>,
     start: i64,
     durable: i64,
+    /// Appends are acknowledged, and readable, before they are durable.
+    os: bool,
+    /// Appends are durable when they return.
+    always: bool,
 }
 
 impl Model {
+    fn visible(&self) -> i64 {
+        if self.os { self.end() } else { self.durable }
+    }
+
     fn end(&self) -> i64 {
         self.batches.last().map_or(0, Batch::end)
     }
@@ -95,6 +120,9 @@ impl Model {
 
     fn push(&mut self, producer: i64, transactional: bool, values: Vec<String>, marker: Option<bool>) {
         self.batches.push(Batch { base: self.end(), values, producer, transactional, marker });
+        if self.always {
+            self.durable = self.end();
+        }
     }
 
     /// The marker that decides a transactional batch.
@@ -105,17 +133,18 @@ impl Model {
     }
 
     fn last_stable(&self) -> i64 {
+        let visible = self.visible();
         let undecided = |b: &&Batch| {
-            b.transactional && b.marker.is_none() && self.decision(b).is_none_or(|m| m.base >= self.durable)
+            b.transactional && b.marker.is_none() && self.decision(b).is_none_or(|m| m.base >= visible)
         };
-        let first = self.batches.iter().find(undecided).map_or(self.durable, |b| b.base);
-        first.min(self.durable).max(self.start.min(self.durable))
+        let first = self.batches.iter().find(undecided).map_or(visible, |b| b.base);
+        first.min(visible).max(self.start.min(visible))
     }
 
     fn records(&self, isolation: Isolation) -> Vec<(i64, String)> {
         let bound = match isolation {
             Isolation::LogEnd => self.end(),
-            Isolation::HighWatermark => self.durable,
+            Isolation::HighWatermark => self.visible(),
             Isolation::LastStable => self.last_stable(),
         };
         let visible = |b: &&Batch| {
@@ -139,7 +168,7 @@ impl Model {
 
     fn check(&self, log: &Log) {
         assert_eq!(log.end_offset(), self.end());
-        assert_eq!(log.high_watermark(), self.durable);
+        assert_eq!((log.high_watermark(), log.durable_offset()), (self.visible(), self.durable));
         assert_eq!(log.start_offset(), self.start);
         assert_eq!(log.last_stable_offset(), self.last_stable());
         for isolation in [Isolation::LogEnd, Isolation::HighWatermark, Isolation::LastStable] {
@@ -176,14 +205,21 @@ fn busy(log: &Log, model: &mut Model, deletes: bool) -> i64 {
     start
 }
 
-fn run(actions: Vec<Action>) {
-    let (fs, config, mut model) = (MemFs::new(), config(), Model::default());
+/// `pad`: how many bytes plain values are longer.
+fn run(actions: Vec<Action>, config: LogConfig, pad: usize) {
+    let (mem, padding) = (MemFs::new(), "-".repeat(pad));
+    let fs = FaultFs::new(Arc::new(mem.clone()));
+    let mut model = Model {
+        os: config.flush == FlushMode::Os,
+        always: config.flush == FlushMode::Always,
+        ..Model::default()
+    };
     let (mut log, _) = open(&fs, config.clone()).unwrap();
     for action in actions {
         match action {
             Action::Plain { records } => {
                 let values: Vec<String> =
-                    (0..records).map(|i| format!("plain {}", model.end() + i as i64)).collect();
+                    (0..records).map(|i| format!("plain {}{padding}", model.end() + i as i64)).collect();
                 let batch: Vec<(i64, &str)> = values.iter().map(|v| (1, v.as_str())).collect();
                 log.append(plain(&batch), 0).unwrap();
                 model.push(-1, false, values, None);
@@ -216,7 +252,7 @@ fn run(actions: Vec<Action>) {
                 model.durable = model.end();
             }
             Action::PowerLoss(loss) => {
-                fs.power_loss(loss);
+                mem.power_loss(loss);
                 log = open(&fs, config.clone()).unwrap().0;
                 model.crashed(log.end_offset());
             }
@@ -226,18 +262,44 @@ fn run(actions: Vec<Action>) {
                 assert!(recovery.clean);
                 (log, model.durable) = (opened, model.end());
             }
+            Action::Rest => {
+                assert!(log.rest().unwrap());
+                model.durable = model.end();
+            }
+            Action::FullDisk { space } => {
+                fs.set_space(space);
+                match log.append(plain(&[(1, "may fit")]), 0) {
+                    Ok(_) => model.push(-1, false, vec!["may fit".to_owned()], None),
+                    Err(LogError::StorageFull { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                fs.set_space(u64::MAX);
+            }
+            Action::FailedSync => {
+                fs.fail_syncs(true);
+                assert!(log.sync().is_err() || model.durable == model.end());
+                fs.fail_syncs(false);
+                drop(log);
+                log = open(&fs, config.clone()).unwrap().0;
+                assert_eq!(log.end_offset(), model.end(), "the process goes on, the page cache is there");
+                model.durable = model.end();
+            }
+            Action::ShortWrites { bytes } => fs.limit_writes(bytes),
             Action::DeleteRecords { percent } => {
-                let offset = model.start + (model.durable - model.start) * percent / 100;
+                let offset = model.start + (model.visible() - model.start) * percent / 100;
+                if offset > model.durable {
+                    model.durable = model.end();
+                }
                 model.start = log.delete_records_before(offset).unwrap();
                 assert_eq!(model.start, offset);
             }
             Action::PowerCut { changes, seed, deletes } => {
-                fs.cut_power_after(changes[0]);
+                mem.cut_power_after(changes[0]);
                 let start = busy(&log, &mut model, deletes);
-                fs.power_loss(PowerLoss::Random(seed));
-                fs.cut_power_after(changes[1]);
+                mem.power_loss(PowerLoss::Random(seed));
+                mem.cut_power_after(changes[1]);
                 open(&fs, config.clone()).ok();
-                fs.power_loss(PowerLoss::Random(seed ^ 1));
+                mem.power_loss(PowerLoss::Random(seed ^ 1));
                 log = open(&fs, config.clone()).unwrap().0;
                 model.crashed(log.end_offset());
                 assert!((model.start..=start).contains(&log.start_offset()));
@@ -252,6 +314,29 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_history_gives_the_records_of_the_model(actions in prop::collection::vec(action(), 1..80)) {
-        run(actions);
+        run(actions, config(), 0);
+    }
+
+    #[test]
+    fn so_it_is_when_appends_are_acknowledged_from_the_page_cache(
+        actions in prop::collection::vec(action(), 1..60),
+    ) {
+        run(actions, LogConfig { flush: FlushMode::Os, ..config() }, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn so_it_is_with_zeros_written_ahead(actions in prop::collection::vec(action(), 20..60)) {
+        run(actions, LogConfig { segment_bytes: 150_000, index_interval_bytes: 4_000, ..config() }, 2_500);
+    }
+
+    #[test]
+    fn so_it_is_with_an_fsync_for_each_append(actions in prop::collection::vec(action(), 1..40)) {
+        let always = LogConfig { flush: FlushMode::Always, ..config() };
+        // Whether an append whose fsync failed is there, a caller cannot know, and so the model cannot.
+        let is_known = |a: &Action| !matches!(a, Action::FailedSync | Action::PowerCut { .. });
+        run(actions.into_iter().filter(is_known).collect(), always, 0);
     }
 }
