@@ -146,8 +146,9 @@ impl Scan<'_> {
             let file = segment.file()?;
             let cut = cut(&*file, position).map_err(|e| LogError::io("truncate", &last, e))?;
             self.opened.recovery.truncated_bytes += cut;
-            rewrite(&*file, rewrite_from.unwrap_or(position), position)
-                .map_err(|e| LogError::io("make durable", &last, e))?;
+            if let Some(from) = rewrite_from {
+                rewrite(&*file, from, position).map_err(|e| LogError::io("make durable", &last, e))?;
+            }
             segment.publish(position);
             self.opened.segments.push(segment);
             if cut_off {
