@@ -242,13 +242,14 @@ impl Segment {
     }
 
     /// Where zeros should be written ahead of the appends, if they have become few. Not after large writes, whose fsyncs gain
-    /// nothing from it.
+    /// nothing from it, and not before the first, which would spoil a clean shutdown.
     pub(crate) fn ahead(&self, limit: u64) -> Option<Range<u64>> {
         let (size, allocated) = (self.size(), self.allocated.load(Ordering::Acquire));
         let step = size.clamp(*AHEAD_BYTES.start(), *AHEAD_BYTES.end());
         let enough = allocated >= (size + step / 2).min(limit);
-        if size < AHEAD_FROM_BYTES || enough || self.synced_last.load(Ordering::Acquire) > AHEAD_UP_TO_BYTES {
-            return None;
+        let last = self.synced_last.load(Ordering::Acquire);
+        if size < AHEAD_FROM_BYTES || enough || last == 0 || last > AHEAD_UP_TO_BYTES {
+            return None; // nothing was appended yet, or much at once
         }
         let from = allocated.max(size);
         let to = ((from + step) / BLOCK_BYTES * BLOCK_BYTES).min(limit);

@@ -203,7 +203,11 @@ fn zeros_are_written_ahead_of_appends_and_cut_off_at_rest_and_at_recovery() {
         .map(|p| fs.size(p).unwrap())
         .sum();
     assert_eq!(total, log.size_bytes());
-    assert!(open(&fs, config).unwrap().1.clean);
+    let (log, recovery) = open(&fs, config.clone()).unwrap();
+    assert!(recovery.clean);
+    log.sync().unwrap();
+    drop(log);
+    assert!(open(&fs, config).unwrap().1.clean, "a sync without an append changes nothing");
 }
 
 #[test]
