@@ -389,6 +389,44 @@ fn many_producers_commit_at_the_same_time() {
 }
 
 #[test]
+fn transactions_that_last_too_long_are_aborted_together_and_their_producers_may_go_on() {
+    let (_dir, server) = served();
+    let broker = &server.broker;
+    let write = |id: &str, producer: bd_broker::ProducerIdentity| {
+        let mut batch =
+            BatchBuilder::new().producer(producer.producer_id, producer.epoch, 0).transactional(true);
+        batch.append(0, None, Some(id.as_bytes()), &[]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let call = bd_broker::ProduceCall { transactional_id: Some(id), acks: -1, version: 13 };
+        broker.produce_as(call, vec![("t".into(), 0, Some(batch.build()))], move |results| {
+            let _ = sender.send(results);
+        });
+        receiver.recv().unwrap()[0].error
+    };
+    let v2 = bd_broker::TxnVersion::V2;
+    let producers: Vec<_> = (0..50)
+        .map(|i| {
+            let id = format!("tx{i}");
+            let producer = broker.txns().init_producer(Some(&id), 1_000, None).unwrap();
+            assert_eq!(write(&id, producer), None);
+            (id, producer)
+        })
+        .collect();
+    let log = broker.topics().partition("t", 0).unwrap();
+    until("aborts", || log.log().open_transactions().is_empty());
+    for (id, producer) in producers {
+        assert_eq!(write(&id, producer), Some(E::InvalidProducerEpoch));
+        assert_eq!(broker.txns().end_as(&id, producer, true, v2), Err(E::InvalidTxnState));
+        let next = broker.txns().end_as(&id, producer, false, v2).unwrap();
+        assert_eq!((next.producer_id, next.epoch), (producer.producer_id, producer.epoch + 1));
+        assert_eq!(write(&id, next), None);
+        broker.txns().end_as(&id, next, true, v2).unwrap();
+    }
+    assert_eq!(server.read_all("read_committed", "t").len(), 50);
+    server.stop();
+}
+
+#[test]
 fn administrators_see_producers_and_transactions_and_end_what_hangs() {
     let (_dir, server) = served();
     let mut tx = Tx::start(&server, "tx-open");

@@ -28,7 +28,7 @@ fn ask(raw: &mut Raw, version: i16, topic: &str, records: Bytes, acks: i16) -> P
 
 fn refused(answer: &PartitionProduceResponse) -> (E, String) {
     assert_eq!(answer.base_offset, -1);
-    let code = E::try_from_code(answer.error_code).expect("refused");
+    let Some(code) = E::try_from_code(answer.error_code) else { panic!("taken: {answer:?}") };
     (code, answer.error_message.as_ref().map(|m| m.to_string()).unwrap_or_default())
 }
 
