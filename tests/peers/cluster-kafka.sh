@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# The conformance suite of crates/cluster over librdkafka against real Apache Kafka, which is installed, started on a free
+# The conformance suite of crates/cluster over librdkafka, and bd's commands, against real Apache Kafka, which is installed, started on a free
 # port with its data in a temporary folder, and stopped at the end. `BD_TEST_BOOTSTRAP=host:port` uses a running one instead.
 #   tests/peers/cluster-kafka.sh [ARGUMENTS OF cargo test]...
 # PEERS: the folder with kafka.sh (default ../shared/peers beside this repository).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-run() { cargo test --package bd-cluster-kafka --features peers --test real_kafka --test compression "$@"; }
+run() {
+  cargo test --package bd-cluster-kafka --features peers --test real_kafka --test compression "$@"
+  cargo test --package bd --test tools "$@"
+}
 
 if [ -n "${BD_TEST_BOOTSTRAP:-}" ]; then
   run "$@"

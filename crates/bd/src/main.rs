@@ -5,7 +5,7 @@
 //!  cli ─▶ commands ─┬─ up, run ─▶ config (YAML) ─▶ roles ─┬─ cluster: bd-broker, or a Kafka cluster
 //!                   │                                     ├─ engine: bd-engine, served by rest (port 8088)
 //!                   │                                     └─ registry, search, connect, console: crates of these names
-//!                   ├─ topics, produce, consume ─▶ any cluster, over the Kafka protocol
+//!                   ├─ topics, groups, configs, acls, users, produce, consume, bench ─▶ any cluster, over the Kafka protocol
 //!                   └─ sql ─▶ any server that speaks ksqlDB's REST
 //! ```
 

@@ -404,3 +404,125 @@ fn benchmarks_write_and_read_what_they_say() {
     ]);
     assert!(paced["seconds"].as_f64().unwrap() >= 0.2, "{paced}");
 }
+
+#[test]
+fn avro_is_decoded_by_the_registry_and_what_cannot_be_is_told() {
+    let data = dir();
+    let up = Up::start(data.path());
+    up.ksql(
+        "CREATE STREAM prices (name VARCHAR KEY, price DECIMAL(6, 2), tags ARRAY<VARCHAR>) \
+         WITH (kafka_topic = 'prices', key_format = 'KAFKA', value_format = 'AVRO', partitions = 1);",
+    );
+    up.ksql("INSERT INTO prices (name, price, tags) VALUES ('tea', 1.50, ARRAY['hot', 'ünï']);");
+    let args =
+        ["prices", "--from-beginning", "--no-follow", "--bootstrap", &up.cluster, "--registry", &up.registry];
+    let consume = |more: &[&str]| run(&[&["consume"], &args[..], more].concat());
+    let output = consume(&["--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["key"], "tea");
+    let value: serde_json::Map<String, Value> =
+        record["value"].as_object().unwrap().iter().map(|(k, v)| (k.to_lowercase(), v.clone())).collect();
+    assert_eq!((&value["price"], &value["tags"]), (&json!(1.50), &json!(["hot", "ünï"])));
+    let output = with_input(&["produce", "prices", "--bootstrap", &up.cluster], "\0\0\0\0\u{1}x\n");
+    assert!(output.status.success(), "{output:?}");
+    let output = consume(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("prices-0 at offset 1: value of schema 1: "), "{said}");
+    assert!(said.contains("1 keys or values could not be decoded"), "{said}");
+}
+
+#[test]
+fn users_log_in_over_tls_and_may_do_what_rules_say() {
+    let data = dir();
+    let file = |name: &str, text: &str| {
+        let path = data.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let key = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let ca = file("ca.pem", &key.cert.pem());
+    let store = file("store.pem", &format!("{}{}", key.signing_key.serialize_pem(), key.cert.pem()));
+    let store = format!("ssl.keystore.location={store}");
+    let set = ["listeners=SASL_SSL://127.0.0.1:0", &store, "users={admin: first}", "super.users=User:admin"];
+    let set: Vec<&str> = set.into_iter().flat_map(|pair| ["--set", pair]).collect();
+    let up = Up::cluster_with(&data.path().join("data"), &set);
+    let properties = |user: &str, password: &str, mechanism: &str| {
+        let login = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+        file(
+            &format!("{user}-{password}-{mechanism}.properties"),
+            &format!(
+                "security.protocol=SASL_SSL\nssl.ca.location={ca}\nsasl.mechanism={mechanism}\n\
+                 sasl.jaas.config={login} username=\"{user}\" password=\"{password}\";\n"
+            ),
+        )
+    };
+    let admin = properties("admin", "first", "SCRAM-SHA-256");
+    let by = |config: &str, args: &[&str], input: &str| {
+        let at = ["--bootstrap", &up.cluster, "--command-config", config];
+        let output = with_input(&[args, &at].concat(), input);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let good = |config: &str, args: &[&str], input: &str| {
+        let (success, out, said) = by(config, args, input);
+        assert!(success, "{args:?}: {said}");
+        out
+    };
+    let bad = |config: &str, args: &[&str]| {
+        let (success, _, said) = by(config, args, "");
+        assert!(!success, "{args:?}");
+        said
+    };
+    good(&admin, &["users", "set", "ann"], "second\n");
+    good(&admin, &["topics", "create", "t"], "");
+    good(&admin, &["produce", "t"], "a\nb\n");
+    let ann = properties("ann", "second", "SCRAM-SHA-512");
+    let said = bad(&properties("ann", "guess", "SCRAM-SHA-256"), &["topics"]);
+    assert!(said.contains("SASL SCRAM-SHA-256 authentication failed"), "{said}");
+    let said = bad(&ann, &["consume", "t", "--count"]);
+    assert!(said.contains(" t") && said.contains("TOPIC_AUTHORIZATION_FAILED (29)"), "{said}");
+    let add = ["acls", "add", "--allow", "User:ann", "--consumer", "--topic", "t", "--group", "g"];
+    assert_eq!(cells(&good(&admin, &add, "")).len(), 3);
+    assert_eq!(good(&ann, &["consume", "t", "--count"], ""), "2\n");
+    let group = ["consume", "t", "--group", "g", "--from-beginning", "--no-follow"];
+    assert_eq!(good(&ann, &group, ""), "a\nb\n");
+    let other = bad(&ann, &["consume", "t", "--group", "h", "--from-beginning", "--no-follow"]);
+    assert!(other.contains("group h: "), "{other}");
+    good(
+        &admin,
+        &[
+            "acls",
+            "add",
+            "--deny",
+            "User:ann",
+            "--operation",
+            "read",
+            "--topic",
+            "t",
+            "--pattern",
+            "prefixed",
+        ],
+        "",
+    );
+    let said = bad(&ann, &["consume", "t", "--count"]);
+    assert!(said.contains("t-0") && said.contains("TOPIC_AUTHORIZATION_FAILED (29)"), "{said}");
+    let rules = good(
+        &admin,
+        &["acls", "list", "--topic", "t", "--pattern", "match", "--permission", "deny", "--json"],
+        "",
+    );
+    let rules: Value = serde_json::from_str(&rules).unwrap();
+    assert_eq!(rules.as_array().unwrap().len(), 1, "{rules}");
+    assert_eq!((&rules[0]["pattern"], &rules[0]["operation"]), (&json!("Prefixed"), &json!("Read")));
+    good(&admin, &["acls", "remove", "--principal", "User:ann", "--permission", "deny"], "");
+    assert_eq!(good(&ann, &["consume", "t", "--count"], ""), "2\n");
+    let users: Value = serde_json::from_str(&good(&admin, &["users", "--json"], "")).unwrap();
+    let of_ann = users.as_array().unwrap().iter().filter(|u| u["user"] == "ann").count();
+    assert_eq!(of_ann, 2, "{users}");
+    good(&admin, &["users", "delete", "ann"], "");
+    assert!(bad(&ann, &["topics"]).contains("authentication failed"));
+    let plain = run(&["topics", "--bootstrap", &up.cluster, "--property", "request.timeout.ms=2000"]);
+    assert_eq!(plain.status.code(), Some(1));
+}

@@ -48,6 +48,7 @@ pub(crate) struct Up {
     stderr: BufReader<ChildStderr>,
     pub(crate) cluster: String,
     pub(crate) engine: String,
+    pub(crate) registry: String,
     pub(crate) ready_ms: u64,
 }
 
@@ -63,10 +64,15 @@ impl Up {
 
     /// `bd up` with the cluster alone.
     pub(crate) fn cluster(data: &Path) -> Self {
-        Self::launch(data, &["--roles", "cluster"], false)
+        Self::cluster_with(data, &[])
     }
 
-    fn launch(data: &Path, args: &[&str], has_engine: bool) -> Self {
+    /// The same, with more arguments.
+    pub(crate) fn cluster_with(data: &Path, args: &[&str]) -> Self {
+        Self::launch(data, &[&["--roles", "cluster"], args].concat(), false)
+    }
+
+    fn launch(data: &Path, args: &[&str], all_roles: bool) -> Self {
         let mut command = bd();
         command.arg("up").args(args).arg("--data").arg(data);
         command.arg("--free-ports");
@@ -83,19 +89,20 @@ impl Up {
             said.push_str(&line);
         };
         // The addresses stand before "ready".
-        let (mut cluster, mut engine) = (String::new(), String::new());
+        let (mut cluster, mut engine, mut registry) = (String::new(), String::new(), String::new());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        while cluster.is_empty() || (has_engine && engine.is_empty()) {
+        while cluster.is_empty() || (all_roles && (engine.is_empty() || registry.is_empty())) {
             let mut line = String::new();
-            assert!(stdout.read_line(&mut line).unwrap() > 0, "no cluster or no engine");
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "no cluster, registry or engine");
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["cluster", address] => cluster = (*address).into(),
                 ["engine", address] => engine = (*address).into(),
+                ["registry", address] => registry = (*address).into(),
                 [_, _] => {}
                 other => panic!("{other:?}"),
             }
         }
-        Self { child, stderr, cluster, engine, ready_ms }
+        Self { child, stderr, cluster, engine, registry, ready_ms }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -3,7 +3,7 @@
 use crate::cli::{ClusterArgs, Compression, Load};
 use crate::commands::{connect, topics};
 use anyhow::{Result, bail};
-use bd_client::Client;
+use bd_client::{Client, OffsetSpec};
 use bd_log::batch::{BatchBuilder, RecordsIter};
 use bd_log::compression::Codec;
 use std::collections::BTreeMap;
@@ -53,6 +53,9 @@ pub(super) fn leaders(client: &mut Client, topic: &str) -> Result<Vec<(i32, i32)
     for p in &info.partitions {
         leaders.push((p.partition, client.leader(topic, p.partition)?));
     }
+    // Asked until each leader knows that it is one.
+    let all = leaders.iter().map(|(p, _)| ((topic.to_owned(), *p), OffsetSpec::Latest)).collect();
+    client.list_offsets(&all, false)?;
     Ok(leaders)
 }
 

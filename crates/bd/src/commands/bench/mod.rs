@@ -38,7 +38,7 @@ struct Report {
 impl Report {
     fn add(&mut self, name: &str, value: Value, shown: &str) {
         let label = name.replace('_', " ");
-        self.text.push_str(&format!("{label:18}{shown}\n"));
+        self.text.push_str(&format!("{label:21}{shown}\n"));
         self.json.insert(name.to_owned(), value);
     }
 
