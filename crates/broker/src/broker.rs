@@ -72,6 +72,7 @@ impl Broker {
             consumer_max_size: config.group_consumer_max_size,
             consumer_session_timeout_ms: config.group_consumer_session_timeout_ms,
             consumer_heartbeat_interval_ms: config.group_consumer_heartbeat_interval_ms,
+            migration_policy: config.group_consumer_migration_policy,
             max_metadata_bytes: config.offset_metadata_max_bytes,
             offsets_retention_ms: config.offsets_retention_ms,
         };

@@ -1,5 +1,6 @@
 //! What a broker is told when it starts.
 
+use crate::group::MigrationPolicy;
 use crate::security::SecurityConfig;
 use bd_log::{Fs, LogConfig, RealFs};
 use std::collections::BTreeMap;
@@ -56,6 +57,8 @@ pub struct BrokerConfig {
     pub group_consumer_session_timeout_ms: i32,
     /// `group.consumer.heartbeat.interval.ms`; a group's own `consumer.heartbeat.interval.ms` goes before.
     pub group_consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.migration.policy`.
+    pub group_consumer_migration_policy: MigrationPolicy,
     /// `offset.metadata.max.bytes`.
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`, as ms: offsets that nobody uses are kept so long.
@@ -110,6 +113,7 @@ impl BrokerConfig {
             group_consumer_max_size: i32::MAX as usize,
             group_consumer_session_timeout_ms: 45_000,
             group_consumer_heartbeat_interval_ms: 5_000,
+            group_consumer_migration_policy: MigrationPolicy::default(),
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 86_400_000,
             transactional_id_expiration_ms: 7 * 86_400_000,

@@ -227,3 +227,49 @@ fn an_empty_group_changes_its_protocol_and_keeps_its_offsets() {
     server.broker.groups().delete("group").unwrap();
     server.stop();
 }
+
+#[test]
+fn a_group_changes_its_protocol_member_by_member_and_back() {
+    for assignor in ["range", "cooperative-sticky"] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = start(dir.path());
+        server.broker.topics().create("t", 6, Default::default()).unwrap();
+        let kind = || server.broker.groups().list()[0].kind;
+        let classic = || {
+            let settings = [
+                ("group.protocol", "classic"),
+                ("partition.assignment.strategy", assignor),
+                ("heartbeat.interval.ms", "100"),
+                ("session.timeout.ms", "6000"),
+            ];
+            member(&server, &["t"], &settings)
+        };
+        let a = classic();
+        poll_until(&[&a], shared(&[6]));
+        assert_eq!(kind(), "Classic");
+        // The first member that is new takes the group along.
+        let b = member(&server, &["t"], &[]);
+        poll_until(&[&a, &b], shared(&[3, 3]));
+        assert_eq!(kind(), "Consumer");
+        let group = server.broker.groups().describe_consumer("group").unwrap();
+        assert_eq!(group.members.iter().filter(|m| m.is_classic).count(), 1);
+        // Another of the old kind may still come.
+        let c = classic();
+        poll_until(&[&a, &b, &c], shared(&[2, 2, 2]));
+        let mut list = TopicPartitionList::new();
+        let (topic, partition) = owned(&a).first().unwrap().clone();
+        list.add_partition_offset(&topic, partition, Offset::Offset(0)).unwrap();
+        a.commit(&list, CommitMode::Sync).unwrap();
+        // The last new one goes: the group is what it was.
+        drop(b);
+        poll_until(&[&a, &c], shared(&[3, 3]));
+        assert_eq!(kind(), "Classic");
+        let d = member(&server, &["t"], &[]);
+        poll_until(&[&a, &c, &d], shared(&[2, 2, 2]));
+        drop((a, c));
+        poll_until(&[&d], shared(&[6]));
+        assert_eq!(kind(), "Consumer");
+        drop(d);
+        server.stop();
+    }
+}

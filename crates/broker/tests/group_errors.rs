@@ -164,10 +164,7 @@ fn a_classic_group_as_administrators_and_others_see_it() {
     assert_eq!(listed(&mut raw, &[], &["consumer"]), []);
 
     // The other protocol's requests do not fit.
-    assert_eq!(
-        raw.call(1, &join_consumer("x")).error_message.as_deref(),
-        Some("Group g is not a consumer group.")
-    );
+    assert_eq!(raw.call(1, &beat("x", 1)).error_message.as_deref(), Some("Group g is not a consumer group."));
     let other = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group("g")]);
     let other = raw.call(1, &other).groups.remove(0);
     assert_eq!(other.error_code, code(E::GroupIdNotFound));
@@ -240,7 +237,7 @@ fn a_consumer_protocol_group_as_members_and_administrators_see_it() {
     ] {
         assert_eq!(raw.call(1, &request).error_code, code(error), "{request:?}");
     }
-    // Classic members have to wait until the group is empty; the classic tools do not see it.
+    // The classic tools do not see it.
     let describe = DescribeGroupsRequest::default().with_groups(vec![group("g")]);
     assert_eq!(raw.call(5, &describe).groups[0].group_state.as_str(), "Dead");
     let no = raw.call(6, &describe).groups.remove(0);

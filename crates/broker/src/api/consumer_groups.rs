@@ -114,7 +114,8 @@ pub(super) fn describe(
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
 }
 
-/// The member's type: by KIP-848's protocol.
+/// A member's type, by its protocol.
+const CLASSIC_MEMBER: i8 = 0;
 const CONSUMER_MEMBER: i8 = 1;
 
 fn member(broker: &Broker, version: i16, member: DescribedConsumer) -> describing::Member {
@@ -130,6 +131,7 @@ fn member(broker: &Broker, version: i16, member: DescribedConsumer) -> describin
         });
         describing::Assignment::default().with_topic_partitions(topics.collect())
     };
+    let kind = if member.is_classic { CLASSIC_MEMBER } else { CONSUMER_MEMBER };
     let described = describing::Member::default()
         .with_member_id(text(&member.id))
         .with_instance_id(member.instance_id.as_deref().map(text))
@@ -141,5 +143,5 @@ fn member(broker: &Broker, version: i16, member: DescribedConsumer) -> describin
         .with_subscribed_topic_regex(member.regex.as_deref().map(text))
         .with_assignment(assignment(member.assigned))
         .with_target_assignment(assignment(member.target));
-    if version >= 1 { described.with_member_type(CONSUMER_MEMBER) } else { described }
+    if version >= 1 { described.with_member_type(kind) } else { described }
 }

@@ -1,7 +1,9 @@
 //! The coordinator's part for groups of the consumer protocol: their heartbeats, and their records in `__consumer_offsets`.
 
 use super::consumer::{ConsumerGroup, Context, GroupError, Heartbeat, HeartbeatAnswer, check};
-use super::coordinator::GroupCoordinator;
+use super::coordinator::{GroupCoordinator, JoinReply, answer, group_record};
+use super::member::{JoinRequest, JoinResponse, MemberRef};
+use super::protocol::CONSUMER;
 use super::slot::{Kind, Slot};
 use crate::partition::Partition;
 use crate::store::consumer_records::ConsumerRecord;
@@ -39,7 +41,7 @@ impl GroupCoordinator {
         let mut slot = slot.lock();
         let mut records = Vec::new();
         let answer = self.heartbeat_of(id, &mut slot, &request, allowed, &mut records);
-        let stored = self.store(id, &mut slot, &records);
+        let stored = self.store(id, &mut slot, records);
         drop(slot);
         match stored {
             Ok(Some((partition, end))) => partition.when_durable(end, move |durable| match durable {
@@ -62,20 +64,20 @@ impl GroupCoordinator {
         if slot.dead {
             return Err(unavailable(E::CoordinatorNotAvailable));
         }
-        if let Kind::Classic(group) = &slot.kind {
-            if request.epoch != 0 || slot.has_members() {
-                let message = format!("Group {id} is not a consumer group.");
-                return Err(GroupError::new(E::GroupIdNotFound, message));
-            }
-            if group.protocol_type.is_some() {
-                self.append(id, vec![(offset_records::group_key(id), None)]).map_err(unavailable)?;
-            }
-            slot.kind = Kind::Consumer(Box::default());
+        if let Kind::Classic(_) = &slot.kind {
+            self.upgrade(id, slot, request.epoch == 0, records)?;
         }
         let Kind::Consumer(group) = &mut slot.kind else {
             return Err(unavailable(E::CoordinatorNotAvailable));
         };
-        let context = Context {
+        let context = self.context(id, allowed);
+        let answer = group.heartbeat(&context, request, records);
+        self.alarm.at(group.next_deadline());
+        answer
+    }
+
+    fn context<'a>(&'a self, id: &'a str, allowed: &'a dyn Fn(&str) -> bool) -> Context<'a> {
+        Context {
             group: id,
             now: self.alarm.now(),
             topics: &*self.topics,
@@ -86,10 +88,98 @@ impl GroupCoordinator {
                 .heartbeat_ms(id)
                 .unwrap_or(self.settings.consumer_heartbeat_interval_ms),
             max_size: self.settings.consumer_max_size,
-        };
-        let answer = group.heartbeat(&context, request, records);
+        }
+    }
+
+    /// A classic group becomes one of the consumer protocol when a member of that joins: at once where it is empty, with its
+    /// members where they are consumers and `group.consumer.migration.policy` allows it.
+    fn upgrade(
+        &self,
+        id: &str,
+        slot: &mut Slot,
+        joins: bool,
+        records: &mut Vec<ConsumerRecord>,
+    ) -> Result<(), GroupError> {
+        let refused =
+            || Err(GroupError::new(E::GroupIdNotFound, format!("Group {id} is not a consumer group.")));
+        let has_members = slot.has_members();
+        let Kind::Classic(group) = &mut slot.kind else { return Ok(()) };
+        if !joins {
+            return refused();
+        }
+        let mut next = ConsumerGroup::default();
+        if has_members {
+            let fits = self.settings.migration_policy.upgrades()
+                && group.protocol_type.as_deref() == Some(CONSUMER)
+                && group.members.len() <= self.settings.consumer_max_size;
+            match ConsumerGroup::from_classic(group, &*self.topics, self.alarm.now()) {
+                Some(converted) if fits => next = converted,
+                _ => return refused(),
+            }
+        }
+        if group.protocol_type.is_some() {
+            self.append(id, vec![(offset_records::group_key(id), None)]).map_err(unavailable)?;
+        }
+        let interrupted = group.interrupt();
+        if has_members {
+            records.extend(next.records());
+        }
+        slot.kind = Kind::Consumer(Box::new(next));
+        answer(interrupted, None);
+        Ok(())
+    }
+
+    /// A classic member joins a group of the consumer protocol.
+    pub(super) fn join_consumer(&self, id: &str, slot: &mut Slot, request: JoinRequest, reply: JoinReply) {
+        let Kind::Consumer(group) = &mut slot.kind else { return };
+        let mut records = Vec::new();
+        // Classic members name their topics; expressions of others were resolved by their right to see topics.
+        let response = group.join_classic(
+            &self.context(id, &|_| true),
+            request,
+            |prefix| format!("{prefix}-{}", uuid::Uuid::new_v4()),
+            &mut records,
+        );
         self.alarm.at(group.next_deadline());
-        answer
+        let failed = |code| JoinResponse::failed(&response.member_id, code);
+        match self.store(id, slot, records) {
+            Ok(None) => reply(response),
+            Ok(Some((partition, end))) => partition.when_durable(end, move |durable| match durable {
+                Ok(_) => reply(response),
+                Err(_) => reply(JoinResponse::failed(&response.member_id, E::CoordinatorNotAvailable)),
+            }),
+            Err(code) => reply(failed(code)),
+        }
+    }
+
+    /// A classic member leaves a group of the consumer protocol.
+    pub(super) fn leave_consumer(&self, id: &str, slot: &mut Slot, member: MemberRef<'_>) -> Result<(), E> {
+        let Kind::Consumer(group) = &mut slot.kind else { return Err(E::UnknownMemberId) };
+        let mut records = Vec::new();
+        group.leave_classic(&*self.topics, member, &mut records)?;
+        if let Some((partition, end)) = self.store(id, slot, records)? {
+            partition.when_durable(end, |_| {});
+        }
+        Ok(())
+    }
+
+    /// A group of which only classic members are left becomes a classic one, which rebalances.
+    fn downgrade(&self, id: &str, slot: &mut Slot) -> Result<Option<(Arc<Partition>, i64)>, E> {
+        let Kind::Consumer(group) = &slot.kind else { return Ok(None) };
+        let fits =
+            self.settings.migration_policy.downgrades() && group.members.len() <= self.settings.max_size;
+        if !fits || !group.is_all_classic() {
+            return Ok(None);
+        }
+        let name = |id: &uuid::Uuid| self.topics.by_id(id).map(|t| t.name.to_string());
+        let (machine, effects) =
+            group.to_classic(self.settings.initial_rebalance_delay_ms, self.alarm.now(), &name);
+        let mut records: Vec<_> = group.tombstones().iter().map(|r| (r.key(id), None)).collect();
+        records.push((offset_records::group_key(id), Some(group_record(&machine))));
+        let stored = self.append(id, records)?;
+        slot.kind = Kind::Classic(Box::new(machine));
+        self.carry_out(id, slot, effects);
+        Ok(Some(stored))
     }
 
     pub(super) fn session_ms(&self, id: &str) -> i32 {
@@ -101,7 +191,7 @@ impl GroupCoordinator {
         &self,
         id: &str,
         slot: &mut Slot,
-        records: &[ConsumerRecord],
+        records: Vec<ConsumerRecord>,
     ) -> Result<Option<(Arc<Partition>, i64)>, E> {
         if records.is_empty() {
             return Ok(None);
@@ -110,7 +200,8 @@ impl GroupCoordinator {
             slot.empty_since = now_ms();
         }
         let now = now_ms();
-        self.append(id, records.iter().map(|r| (r.key(id), r.value(now))).collect()).map(Some)
+        let stored = self.append(id, records.iter().map(|r| (r.key(id), r.value(now))).collect())?;
+        Ok(self.downgrade(id, slot)?.or(Some(stored)))
     }
 
     /// Time has passed: members that were silent for too long are fenced.
@@ -121,7 +212,7 @@ impl GroupCoordinator {
             tracing::info!(group = id, member, reason, "fenced a member");
         }
         self.alarm.at(group.next_deadline());
-        match self.store(id, slot, &records) {
+        match self.store(id, slot, records) {
             Ok(Some((partition, end))) => partition.when_durable(end, |_| {}),
             Ok(None) => {}
             Err(error) => tracing::error!(group = id, %error, "cannot store a group"),

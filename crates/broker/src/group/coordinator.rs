@@ -49,10 +49,36 @@ pub struct GroupSettings {
     pub consumer_session_timeout_ms: i32,
     /// ms.
     pub consumer_heartbeat_interval_ms: i32,
+    /// Which groups change their protocol with members in them.
+    pub migration_policy: MigrationPolicy,
     /// The most bytes of metadata with an offset.
     pub max_metadata_bytes: usize,
     /// ms.
     pub offsets_retention_ms: i64,
+}
+
+/// `group.consumer.migration.policy`: which groups change their protocol with members in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MigrationPolicy {
+    /// Both ways.
+    #[default]
+    Bidirectional,
+    /// Classic groups become groups of the consumer protocol.
+    Upgrade,
+    /// Groups of the consumer protocol become classic ones when only classic members are left.
+    Downgrade,
+    /// None: the group has to be empty.
+    Disabled,
+}
+
+impl MigrationPolicy {
+    pub(super) fn upgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Bidirectional | MigrationPolicy::Upgrade)
+    }
+
+    pub(super) fn downgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Bidirectional | MigrationPolicy::Downgrade)
+    }
 }
 
 /// Who commits offsets: a group, and as which member of it.
@@ -181,6 +207,9 @@ impl GroupCoordinator {
             drop(slot);
             return reply(JoinResponse::failed(&request.member_id, error));
         }
+        if matches!(slot.kind, Kind::Consumer(_)) {
+            return self.join_consumer(group, &mut slot, request, reply);
+        }
         let now = self.alarm.now();
         let new_id = |prefix: &str| format!("{prefix}-{}", Uuid::new_v4());
         let Kind::Classic(machine) = &mut slot.kind else { return };
@@ -189,14 +218,14 @@ impl GroupCoordinator {
         self.carry_out(group, &mut slot, effects);
     }
 
-    /// An empty group of the other protocol becomes a classic one.
+    /// An empty group of the other protocol becomes a classic one; one with members takes classic members as they are.
     fn make_classic(&self, id: &str, slot: &mut Slot) -> Result<(), E> {
         if slot.dead {
             return Err(E::CoordinatorNotAvailable);
         }
         let Kind::Consumer(group) = &slot.kind else { return Ok(()) };
         if slot.has_members() {
-            return Err(E::InconsistentGroupProtocol);
+            return Ok(());
         }
         let tombstones = group.tombstones().iter().map(|r| (r.key(id), None)).collect();
         self.append(id, tombstones)?;
@@ -211,9 +240,14 @@ impl GroupCoordinator {
             return reply(SyncResponse::failed(refused));
         };
         let mut slot = slot.lock();
-        let Kind::Classic(machine) = &mut slot.kind else {
-            drop(slot);
-            return reply(SyncResponse::failed(E::UnknownMemberId));
+        let machine = match &mut slot.kind {
+            Kind::Classic(machine) => machine,
+            Kind::Consumer(consumers) => {
+                let name = |id: &Uuid| self.topics.by_id(id).map(|t| t.name.to_string());
+                let response = consumers.sync_classic(self.alarm.now(), &request, &name);
+                drop(slot);
+                return reply(response);
+            }
         };
         let effects = machine.sync(self.alarm.now(), request, reply);
         self.carry_out(group, &mut slot, effects);
@@ -228,7 +262,11 @@ impl GroupCoordinator {
         let mut slot = slot.lock();
         match &mut slot.kind {
             Kind::Classic(machine) => machine.heartbeat(self.alarm.now(), member, generation),
-            Kind::Consumer(_) => Err(E::UnknownMemberId),
+            Kind::Consumer(consumers) => {
+                let result = consumers.heartbeat_classic(self.alarm.now(), member, generation);
+                self.alarm.at(consumers.next_deadline());
+                result
+            }
         }
     }
 
@@ -236,7 +274,10 @@ impl GroupCoordinator {
     pub fn leave(&self, group: &str, member: MemberRef<'_>) -> Result<(), E> {
         let slot = self.slot(group).ok_or(E::UnknownMemberId)?;
         let mut slot = slot.lock();
-        let Kind::Classic(machine) = &mut slot.kind else { return Err(E::UnknownMemberId) };
+        let machine = match &mut slot.kind {
+            Kind::Classic(machine) => machine,
+            Kind::Consumer(_) => return self.leave_consumer(group, &mut slot, member),
+        };
         let (result, effects) = machine.leave(self.alarm.now(), member);
         self.carry_out(group, &mut slot, effects);
         result
@@ -293,7 +334,7 @@ impl GroupCoordinator {
 }
 
 /// Gives the answers; with `failed`, those that depend on what was to be stored say so.
-fn answer(effects: Effects<JoinReply, SyncReply>, failed: Option<E>) {
+pub(super) fn answer(effects: Effects<JoinReply, SyncReply>, failed: Option<E>) {
     for effect in effects {
         match (effect, failed) {
             (Effect::Joined(reply, joined), Some(error)) if joined.error.is_none() => {

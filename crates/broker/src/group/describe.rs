@@ -70,6 +70,8 @@ pub struct DescribedConsumer {
     pub names: BTreeSet<String>,
     /// Topics subscribed by regular expression.
     pub regex: Option<String>,
+    /// Whether it speaks the classic protocol.
+    pub is_classic: bool,
     /// What it has.
     pub assigned: Assignment,
     /// What it should have.
@@ -157,6 +159,7 @@ impl GroupCoordinator {
             client_host: m.about.client_host.clone(),
             names: m.about.names.clone(),
             regex: m.about.regex.clone(),
+            is_classic: m.about.classic.is_some(),
             assigned: m.assigned.clone(),
             target: group.targets.get(&m.id).cloned().unwrap_or_default(),
         });

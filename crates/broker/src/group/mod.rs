@@ -21,10 +21,10 @@ mod state_tests;
 mod static_members;
 
 pub use commit::{OffsetWrite, TxnWriter};
-pub(crate) use consumer::About;
+pub(crate) use consumer::{About, ClassicFacet};
 pub use consumer::{Assignment, GroupError, Heartbeat, HeartbeatAnswer};
 pub(crate) use coordinator::partition_of;
-pub use coordinator::{Committer, GroupCoordinator, GroupSettings, JoinReply, SyncReply};
+pub use coordinator::{Committer, GroupCoordinator, GroupSettings, JoinReply, MigrationPolicy, SyncReply};
 pub use describe::{DescribedConsumer, DescribedConsumerGroup, DescribedGroup, ListedGroup};
 pub use group_configs::{GroupConfigs, HEARTBEAT_INTERVAL, SESSION_TIMEOUT};
 pub use member::{JoinRequest, JoinResponse, JoinedMember, MemberRef, SyncRequest, SyncResponse};

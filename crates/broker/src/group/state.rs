@@ -259,10 +259,13 @@ impl<J, S> Group<J, S> {
     }
 
     /// Starts a rebalance, or goes on with the one that runs.
-    pub(super) fn prepare(&mut self, now: Millis, out: &mut Effects<J, S>) {
+    pub(crate) fn prepare(&mut self, now: Millis, out: &mut Effects<J, S>) {
         if self.state != State::PreparingRebalance {
+            let assigning = self.state == State::CompletingRebalance;
             for member in self.members.values_mut() {
-                member.assignment = Bytes::new();
+                if assigning {
+                    member.assignment = Bytes::new();
+                }
                 if let Some(waiting) = member.syncing.take() {
                     member.touch(now);
                     out.push(Effect::Synced(waiting, SyncResponse::failed(E::RebalanceInProgress)));
@@ -441,6 +444,20 @@ impl<J, S> Group<J, S> {
                         out.push(Effect::Synced(reply, response));
                     }
                 }
+            }
+        }
+        out
+    }
+
+    /// Sends everybody who waits back to join: the group is about to speak the other protocol.
+    pub(crate) fn interrupt(&mut self) -> Effects<J, S> {
+        let mut out = Vec::new();
+        for member in self.members.values_mut() {
+            if let Some(reply) = member.joining.take() {
+                out.push(Effect::Joined(reply, JoinResponse::failed(&member.id, E::RebalanceInProgress)));
+            }
+            if let Some(reply) = member.syncing.take() {
+                out.push(Effect::Synced(reply, SyncResponse::failed(E::RebalanceInProgress)));
             }
         }
         out

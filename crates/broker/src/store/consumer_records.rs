@@ -3,7 +3,7 @@
 
 use super::compact::PutCompact;
 use super::fields::{BadRecord, Fields, PutFields};
-use crate::group::{About, Assignment};
+use crate::group::{About, Assignment, ClassicFacet};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::BTreeSet;
 
@@ -190,11 +190,41 @@ fn put_about(out: &mut BytesMut, about: &About) {
     out.put_compact_nullable_text(about.regex.as_deref());
     out.put_i32(about.rebalance_timeout_ms);
     out.put_compact_nullable_text(about.assignor.as_deref());
-    out.put_no_tags();
+    let Some(classic) = &about.classic else { return out.put_no_tags() };
+    let mut tagged = BytesMut::new();
+    // Present, not null.
+    tagged.put_i8(1);
+    tagged.put_i32(classic.session_timeout_ms);
+    tagged.put_compact_count(classic.protocols.len());
+    for (name, metadata) in &classic.protocols {
+        tagged.put_compact_text(name);
+        tagged.put_compact_count(metadata.len());
+        tagged.put_slice(metadata);
+        tagged.put_no_tags();
+    }
+    tagged.put_no_tags();
+    // One tagged field, number 0.
+    out.put_slice(&[1, 0]);
+    out.put_uvarint(tagged.len() as u32);
+    out.put_slice(&tagged);
+}
+
+fn read_classic(mut from: Fields<'_>) -> Result<Option<ClassicFacet>, BadRecord> {
+    if from.i8()? < 0 {
+        return Ok(None);
+    }
+    let mut classic = ClassicFacet { session_timeout_ms: from.i32()?, protocols: Vec::new() };
+    for _ in 0..from.compact_count()? {
+        let name = from.compact_string()?;
+        let n = from.compact_count()?;
+        classic.protocols.push((name, Bytes::copy_from_slice(from.bytes(n)?)));
+        from.tagged()?;
+    }
+    Ok(Some(classic))
 }
 
 fn read_about(mut from: Fields<'_>) -> Result<About, BadRecord> {
-    Ok(About {
+    let mut about = About {
         instance_id: from.compact_nullable_string()?,
         rack_id: from.compact_nullable_string()?,
         client_id: from.compact_string()?,
@@ -203,7 +233,12 @@ fn read_about(mut from: Fields<'_>) -> Result<About, BadRecord> {
         regex: from.compact_nullable_string()?.filter(|r| !r.is_empty()),
         rebalance_timeout_ms: from.i32()?,
         assignor: from.compact_nullable_string()?,
-    })
+        classic: None,
+    };
+    if let Some(classic) = from.tagged()?.get(&0) {
+        about.classic = read_classic(Fields(classic))?;
+    }
+    Ok(about)
 }
 
 fn read_current(mut from: Fields<'_>) -> Result<CurrentValue, BadRecord> {
@@ -234,6 +269,10 @@ mod tests {
             regex: Some("x.*".into()),
             rebalance_timeout_ms: 5,
             assignor: Some("range".into()),
+            classic: Some(ClassicFacet {
+                session_timeout_ms: 9,
+                protocols: vec![("range".into(), Bytes::from_static(b"metadata"))],
+            }),
             ..About::default()
         };
         let current = CurrentValue {

@@ -51,7 +51,7 @@ pub(crate) struct ConsumerGroup {
     /// Member ids by static id.
     pub(super) statics: HashMap<String, String>,
     /// How many members hold a partition: none or one.
-    held: HashMap<(Uuid, i32), u32>,
+    pub(super) held: HashMap<(Uuid, i32), u32>,
     /// The version of the topics that `metadata_hash` and `regexes` are of.
     pub(super) seen: Option<u64>,
 }
@@ -171,8 +171,10 @@ impl ConsumerGroup {
     /// All records are read back: sessions start anew.
     pub(crate) fn loaded(&mut self, now: Millis, session_ms: Millis) {
         for mut member in std::mem::take(&mut self.members).into_values() {
-            member.session_deadline = now + session_ms;
-            member.revoke_deadline = revoke_deadline(&member, now);
+            let session =
+                member.about.classic.as_ref().map_or(session_ms, |c| Millis::from(c.session_timeout_ms));
+            member.session_deadline = now + session;
+            member.rebalance_deadline = revoke_deadline(&member, now);
             self.put(member);
         }
     }
@@ -209,7 +211,7 @@ impl ConsumerGroup {
     /// When [`ConsumerGroup::tick`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         let deadlines = self.members.values();
-        deadlines.map(|m| m.session_deadline.min(m.revoke_deadline.unwrap_or(Millis::MAX))).min()
+        deadlines.map(|m| m.session_deadline.min(m.rebalance_deadline.unwrap_or(Millis::MAX))).min()
     }
 
     /// Whether a member may commit offsets at this epoch.
@@ -238,6 +240,13 @@ impl ConsumerGroup {
         let member = self.members.get(member_id).ok_or_else(|| unknown_member(group, member_id))?;
         if member.epoch == epoch {
             return Ok(());
+        }
+        if member.about.classic.is_some() {
+            let message = format!(
+                "The received generation id {epoch} does not match the expected member epoch {}.",
+                member.epoch
+            );
+            return Err(GroupError::new(E::IllegalGeneration, message));
         }
         let message = format!(
             "The received member epoch {epoch} does not match the expected member epoch {}.",

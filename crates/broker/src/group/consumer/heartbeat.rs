@@ -120,7 +120,7 @@ impl ConsumerGroup {
             };
             let mut next = step.take(&member)?;
             if next != member {
-                next.revoke_deadline = revoke_deadline(&next, context.now);
+                next.rebalance_deadline = revoke_deadline(&next, context.now);
                 out.push(current(&next));
                 self.put(next.clone());
                 member = next;
@@ -168,7 +168,8 @@ impl ConsumerGroup {
         let Some(old) = self.statics.get(instance).and_then(|id| self.members.get(id)) else {
             return Ok((new(), false));
         };
-        if old.epoch != LEAVE_STATIC_EPOCH && old.id != request.member_id {
+        let released = old.epoch == LEAVE_STATIC_EPOCH || old.about.classic.is_some();
+        if !released && old.id != request.member_id {
             let message = format!(
                 "Static member {} with instance id {instance} cannot join the group because the instance id is \
                  owned by {} member.",
@@ -181,7 +182,7 @@ impl ConsumerGroup {
     }
 
     /// A static member comes back under a new id: it keeps what the old one had.
-    fn replace(&mut self, old: &str, id: &str, out: &mut Vec<ConsumerRecord>) -> ConsumerMember {
+    pub(super) fn replace(&mut self, old: &str, id: &str, out: &mut Vec<ConsumerRecord>) -> ConsumerMember {
         let mut member = self.take(old).unwrap_or_default();
         let target = self.targets.remove(old).unwrap_or_default();
         if old != id {
@@ -229,7 +230,7 @@ impl ConsumerGroup {
         if request.epoch == LEAVE_STATIC_EPOCH {
             member.epoch = LEAVE_STATIC_EPOCH;
             member.revoking = Assignment::new();
-            member.revoke_deadline = None;
+            member.rebalance_deadline = None;
             out.push(current(&member));
             self.put(member);
         } else {
@@ -262,8 +263,8 @@ impl ConsumerGroup {
         for member in self.members.values() {
             if member.session_deadline <= now {
                 fenced.push((member.id.clone(), "its session has ended"));
-            } else if member.revoke_deadline.is_some_and(|d| d <= now) {
-                fenced.push((member.id.clone(), "it did not give up its partitions in time"));
+            } else if member.rebalance_deadline.is_some_and(|d| d <= now) {
+                fenced.push((member.id.clone(), "it did not do its part of the rebalance in time"));
             }
         }
         fenced.iter().for_each(|(id, _)| self.fence(topics, id, out));
@@ -285,7 +286,7 @@ impl ConsumerGroup {
     }
 
     /// Sees whether subscriptions or topics have changed; if so, the group epoch grows.
-    fn refresh(&mut self, context: &Context<'_>, mut bump: bool, out: &mut Vec<ConsumerRecord>) {
+    pub(super) fn refresh(&mut self, context: &Context<'_>, mut bump: bool, out: &mut Vec<ConsumerRecord>) {
         let version = context.topics.version();
         if !bump && self.seen == Some(version) {
             return;
@@ -314,7 +315,7 @@ impl ConsumerGroup {
         }
     }
 
-    fn compute_targets(&mut self, context: &Context<'_>, out: &mut Vec<ConsumerRecord>) {
+    pub(super) fn compute_targets(&mut self, context: &Context<'_>, out: &mut Vec<ConsumerRecord>) {
         let (counts, ids) = self.topics(context.topics);
         let members: Vec<Subscriber<'_>> = self
             .members

@@ -1,6 +1,7 @@
 //! Members of a consumer-protocol group, their requests and answers.
 
 use super::super::member::Millis;
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -110,8 +111,9 @@ pub(crate) struct ConsumerMember {
     pub revoking: Assignment,
     /// Its session ends unless it is heard from.
     pub session_deadline: Millis,
-    /// It is fenced unless it has given up `revoking` by then.
-    pub revoke_deadline: Option<Millis>,
+    /// It is fenced unless it has done by then what the rebalance asks of it: given up `revoking`; for classic members, joined or
+    /// synced.
+    pub rebalance_deadline: Option<Millis>,
 }
 
 /// What a member says of itself: stored as one record.
@@ -126,6 +128,16 @@ pub(crate) struct About {
     pub regex: Option<String>,
     pub rebalance_timeout_ms: i32,
     pub assignor: Option<String>,
+    /// Set for a member that speaks the classic protocol.
+    pub classic: Option<ClassicFacet>,
+}
+
+/// What a member of the classic protocol says beside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClassicFacet {
+    pub session_timeout_ms: i32,
+    /// Assignors by preference, each with the member's metadata.
+    pub protocols: Vec<(String, Bytes)>,
 }
 
 impl Default for About {
@@ -139,6 +151,7 @@ impl Default for About {
             regex: None,
             rebalance_timeout_ms: -1,
             assignor: None,
+            classic: None,
         }
     }
 }
@@ -166,6 +179,7 @@ impl About {
         }
         next.client_id.clone_from(&request.client_id);
         next.client_host.clone_from(&request.client_host);
+        next.classic = None;
         next
     }
 }

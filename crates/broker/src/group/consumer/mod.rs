@@ -17,6 +17,7 @@
 
 mod assignor;
 mod balance;
+mod classic;
 mod group;
 mod heartbeat;
 mod member;
@@ -29,6 +30,6 @@ mod tests;
 
 pub(crate) use group::{ConsumerGroup, Phase};
 pub(crate) use heartbeat::{Context, check};
-pub(crate) use member::About;
+pub(crate) use member::{About, ClassicFacet};
 pub use member::{Assignment, GroupError, Heartbeat, HeartbeatAnswer};
 pub(crate) use subscription::Catalog;
