@@ -5,7 +5,7 @@ use crate::config::BrokerConfig;
 use crate::configs::Configs;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
-use crate::group::{GroupConfigs, GroupCoordinator, GroupSettings};
+use crate::group::{GroupCoordinator, GroupSettings};
 use crate::metrics::{Counters, FetchSessionsSnapshot, TopicSnapshot};
 use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
@@ -76,12 +76,7 @@ impl Broker {
             max_metadata_bytes: config.offset_metadata_max_bytes,
             offsets_retention_ms: config.offsets_retention_ms,
         };
-        let groups = Arc::new(GroupCoordinator::new(
-            Arc::clone(&topics),
-            Arc::clone(&alarm),
-            settings,
-            GroupConfigs::open(meta.clone())?,
-        ));
+        let groups = Arc::new(GroupCoordinator::new(Arc::clone(&topics), Arc::clone(&alarm), settings));
         let txns = Arc::new(TxnCoordinator::new(
             Arc::clone(&topics),
             Arc::clone(&groups),

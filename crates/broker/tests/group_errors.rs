@@ -350,3 +350,29 @@ fn offsets_of_topics_that_nobody_uses_any_more_expire() {
     assert!(server.broker.groups().list().is_empty());
     server.stop();
 }
+
+#[test]
+fn a_group_has_intervals_of_its_own() {
+    use kafka_protocol::messages::incremental_alter_configs_request::{
+        AlterConfigsResource, AlterableConfig,
+    };
+    const GROUP: i8 = 32;
+    let dir = tempfile::tempdir().unwrap();
+    let (server, mut raw) = server_with_topics(dir.path());
+    let set = |value: &str| {
+        let config = AlterableConfig::default()
+            .with_name(s("consumer.heartbeat.interval.ms"))
+            .with_value(Some(s(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(GROUP)
+            .with_resource_name(s("g"))
+            .with_configs(vec![config]);
+        IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+    };
+    assert_eq!(raw.call(1, &set("1")).responses[0].error_code, code(E::InvalidConfig));
+    assert_eq!(raw.call(1, &join_consumer("a")).heartbeat_interval_ms, 100);
+    assert_eq!(raw.call(1, &set("7000")).responses[0].error_code, 0);
+    assert_eq!(raw.call(1, &beat("a", 1)).heartbeat_interval_ms, 7_000);
+    drop(raw);
+    server.stop();
+}

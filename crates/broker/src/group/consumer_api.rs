@@ -12,6 +12,11 @@ use crate::wait::now_ms;
 use kafka_protocol::ResponseError as E;
 use std::sync::Arc;
 
+/// The group's config for how long a member may be silent.
+const SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
+/// The group's config for how often members report.
+const HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
+
 impl GroupCoordinator {
     /// A heartbeat of the consumer protocol; `done` gets the answer when what it depends on is durable. `allowed` says which topics
     /// the member may see; with `needs_member_id` it has made its own id (version 1).
@@ -84,8 +89,7 @@ impl GroupCoordinator {
             allowed,
             session_ms: i64::from(self.session_ms(id)),
             interval_ms: self
-                .configs
-                .heartbeat_ms(id)
+                .config_ms(id, HEARTBEAT_INTERVAL)
                 .unwrap_or(self.settings.consumer_heartbeat_interval_ms),
             max_size: self.settings.consumer_max_size,
         }
@@ -183,7 +187,12 @@ impl GroupCoordinator {
     }
 
     pub(super) fn session_ms(&self, id: &str) -> i32 {
-        self.configs.session_ms(id).unwrap_or(self.settings.consumer_session_timeout_ms)
+        self.config_ms(id, SESSION_TIMEOUT).unwrap_or(self.settings.consumer_session_timeout_ms)
+    }
+
+    /// What is set for this group.
+    fn config_ms(&self, id: &str, name: &str) -> Option<i32> {
+        self.topics.broker_configs().group_value(id, name)?.parse().ok()
     }
 
     /// Appends what has changed of a group; the offset up to which that is to be durable.

@@ -4,7 +4,6 @@
 //! order in which they were decided. What depends on them is answered when they are durable.
 
 use super::consumer::Catalog;
-use super::group_configs::GroupConfigs;
 use super::member::{JoinRequest, JoinResponse, MemberRef, SyncRequest, SyncResponse};
 use super::slot::{Kind, Machine, Slot};
 use super::state::{Effect, Effects, Group, State};
@@ -19,6 +18,8 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError as E;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -71,6 +72,31 @@ pub enum MigrationPolicy {
     Disabled,
 }
 
+impl fmt::Display for MigrationPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MigrationPolicy::Bidirectional => "bidirectional",
+            MigrationPolicy::Upgrade => "upgrade",
+            MigrationPolicy::Downgrade => "downgrade",
+            MigrationPolicy::Disabled => "disabled",
+        })
+    }
+}
+
+impl FromStr for MigrationPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "bidirectional" => MigrationPolicy::Bidirectional,
+            "upgrade" => MigrationPolicy::Upgrade,
+            "downgrade" => MigrationPolicy::Downgrade,
+            "disabled" => MigrationPolicy::Disabled,
+            _ => return Err(format!("{text} is not disabled, downgrade, upgrade or bidirectional")),
+        })
+    }
+}
+
 impl MigrationPolicy {
     pub(super) fn upgrades(self) -> bool {
         matches!(self, MigrationPolicy::Bidirectional | MigrationPolicy::Upgrade)
@@ -103,7 +129,6 @@ impl<'a> Committer<'a> {
 pub struct GroupCoordinator {
     pub(super) topics: Arc<Topics>,
     pub(super) settings: GroupSettings,
-    pub(super) configs: GroupConfigs,
     pub(super) alarm: Arc<Alarm>,
     pub(super) groups: RwLock<HashMap<String, Arc<Mutex<Slot>>>>,
     /// The groups that have offsets in a producer's open transaction.
@@ -134,13 +159,8 @@ impl Catalog for Topics {
 }
 
 impl GroupCoordinator {
-    pub(crate) fn new(
-        topics: Arc<Topics>,
-        alarm: Arc<Alarm>,
-        settings: GroupSettings,
-        configs: GroupConfigs,
-    ) -> Self {
-        Self { topics, settings, configs, alarm, groups: RwLock::default(), by_producer: Mutex::default() }
+    pub(crate) fn new(topics: Arc<Topics>, alarm: Arc<Alarm>, settings: GroupSettings) -> Self {
+        Self { topics, settings, alarm, groups: RwLock::default(), by_producer: Mutex::default() }
     }
 
     /// The partition of `__consumer_offsets` that keeps a group; the topic is created at its first use.
@@ -158,11 +178,6 @@ impl GroupCoordinator {
             }
         };
         topic.partition(partition_of(group, topic.partition_count())).ok_or(E::CoordinatorNotAvailable)
-    }
-
-    /// What configs of single groups are set (`consumer.session.timeout.ms`, ...).
-    pub fn configs(&self) -> &GroupConfigs {
-        &self.configs
     }
 
     pub(super) fn slot(&self, group: &str) -> Option<Arc<Mutex<Slot>>> {
