@@ -73,6 +73,8 @@ pub struct BrokerConfig {
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: the most record bytes in one answer (unless one batch alone is larger).
     pub fetch_max_bytes: usize,
+    /// `num.network.threads`.
+    pub network_threads: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_session_slots: usize,
     /// `max.request.partition.size.limit`: the most partitions in one answer to DescribeTopicPartitions.
@@ -121,6 +123,7 @@ impl BrokerConfig {
             maintenance_interval: Duration::from_secs(300),
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
+            network_threads: 3,
             fetch_session_slots: 1_000,
             max_request_partitions: 2_000,
             queued_max_request_bytes: 128 << 20,

@@ -1,9 +1,11 @@
 //! Bounds that all listeners of a broker share: connections, connections from one address, bytes of requests.
 
+use super::threads::Threads;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests are counted in units of so many bytes.
@@ -17,6 +19,7 @@ pub(crate) struct Network {
     per_address: usize,
     requests: Arc<Semaphore>,
     request_units: u32,
+    threads: Mutex<Weak<Threads>>,
 }
 
 impl Network {
@@ -29,7 +32,19 @@ impl Network {
             per_address,
             requests: Arc::new(Semaphore::new((request_units as usize).min(Semaphore::MAX_PERMITS))),
             request_units,
+            threads: Mutex::default(),
         }
+    }
+
+    /// The threads that serve connections: those that another listener uses, or `n` new ones.
+    pub(super) fn threads(&self, n: usize) -> io::Result<Arc<Threads>> {
+        let mut threads = self.threads.lock();
+        if let Some(running) = threads.upgrade() {
+            return Ok(running);
+        }
+        let started = Threads::start(n)?;
+        *threads = Arc::downgrade(&started);
+        Ok(started)
     }
 
     /// Room for one more connection; waits for it.

@@ -8,6 +8,8 @@
 //! are answered, and their answer is on the socket, before the next request is read. So a client that does not read its
 //! answers is not read from, and what a connection holds is bounded.
 //!
+//! Connections are spread over a few threads ([`threads`]) that do nothing else.
+//!
 //! Who a connection acts for, and through which listener it came, is its [`session::Session`].
 
 mod connection;
@@ -16,6 +18,7 @@ mod limits;
 mod listener;
 mod output;
 pub(crate) mod session;
+mod threads;
 mod transport;
 
 pub(crate) use limits::Network;
@@ -31,6 +34,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use threads::Threads;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -53,6 +57,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stop, stopped) = watch::channel(false);
+    let threads = broker.network().threads(broker.config().network_threads)?;
     let server = Server { broker, config: Arc::new(config), stopped };
     let mut connections = Connections::default();
     let often = (server.broker.config().connection_max_idle / 4).max(Duration::from_millis(10));
@@ -62,7 +67,7 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = server.accept(&listener) => if let Some((socket, peer, slot)) = accepted {
-                connections.start(&server, socket, peer, slot);
+                connections.start(&server, &threads, socket, peer, slot);
             },
             Some(ended) = connections.tasks.join_next_with_id(), if !connections.tasks.is_empty() => {
                 connections.ended(ended);
@@ -135,11 +140,20 @@ struct Connections {
 }
 
 impl Connections {
-    fn start(&mut self, server: &Server, socket: TcpStream, peer: SocketAddr, slot: Slot) {
+    fn start(&mut self, server: &Server, threads: &Threads, socket: TcpStream, peer: SocketAddr, slot: Slot) {
         let session = Session::new(Arc::clone(&server.config), peer).stopped_by(server.stopped.clone());
         let session = Arc::new(session);
+        // To be waited for by the event loop that it is given to.
+        let socket = match socket.into_std() {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(%session, %error, "connection closed");
+                return;
+            }
+        };
         let task = run(Arc::clone(&server.broker), Arc::clone(&session), socket, slot);
-        let handle = self.tasks.spawn(task);
+        let Some(event_loop) = threads.next() else { return };
+        let handle = self.tasks.spawn_on(task, event_loop);
         self.open.insert(handle.id(), (session, handle));
     }
 
@@ -183,13 +197,14 @@ impl Connections {
 }
 
 /// One connection, from the handshake to its end.
-async fn run(broker: Arc<Broker>, session: Arc<Session>, socket: TcpStream, slot: Slot) {
+async fn run(broker: Arc<Broker>, session: Arc<Session>, socket: std::net::TcpStream, slot: Slot) {
     // Dropped with the task, also where that is cut.
     let _slot = slot;
     let _open = broker.counters().connection();
-    let result = match socket.set_nodelay(true) {
+    let socket = socket.set_nodelay(true).and_then(|()| TcpStream::from_std(socket));
+    let result = match socket {
         Err(error) => Err(error),
-        Ok(()) => match transport::secured(&session.listener, socket).await {
+        Ok(socket) => match transport::secured(&session.listener, socket).await {
             Ok(transport::Secured::Plain(socket)) => speak(Arc::clone(&broker), &session, socket).await,
             Ok(transport::Secured::Tls(socket)) => speak(Arc::clone(&broker), &session, *socket).await,
             Err(error) => Err(error),
