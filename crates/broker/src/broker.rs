@@ -264,6 +264,9 @@ impl Broker {
             }
             partition.wake();
         }
+        if let Err(error) = self.topics.note_resting() {
+            tracing::warn!(%error, "the next start looks into all logs");
+        }
         result
     }
 

@@ -78,11 +78,6 @@ pub trait Fs: Send + Sync + 'static {
     }
     /// Creates a folder and its missing parents.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Creates a folder in one that exists, unless it is there; durable only after [`Fs::sync_dir`] of its parent, so that many
-    /// share that.
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.create_dir_all(dir)
-    }
     /// The files in a folder (no order), without sub-folders.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
     /// Deletes a file.
@@ -196,13 +191,6 @@ impl Fs for RealFs {
             return self.sync_dir(parent);
         }
         std::fs::create_dir_all(dir)
-    }
-
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        match std::fs::create_dir(dir) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        }
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {

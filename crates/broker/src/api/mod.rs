@@ -2,14 +2,17 @@
 
 mod alter_configs;
 mod authorized;
+mod cluster;
 mod configs;
 mod consumer_groups;
 mod data;
+mod describe_topics;
 mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
 mod producers;
+mod replicas;
 mod security;
 mod topics;
 mod txn;
@@ -216,7 +219,23 @@ async fn answer(broker: Arc<Broker>, call: Call, body: Bytes) -> Result<Frame, R
     match call.api {
         ApiKey::ApiVersions => call.answer(&api_versions(&call, decode!())),
         ApiKey::Metadata => call.answer(&metadata::metadata(&broker, &call, decode!()).await?),
-        ApiKey::DescribeCluster => call.answer(&metadata::describe_cluster(&broker, &call)),
+        ApiKey::DescribeCluster => call.answer(&cluster::describe(&broker, &call, decode!())),
+        ApiKey::DescribeQuorum => call.answer(&cluster::quorum(&broker, &call, decode!())),
+        ApiKey::UpdateFeatures => call.answer(&cluster::update_features(&broker, &call, decode!())),
+        ApiKey::DescribeClientQuotas => call.answer(&cluster::describe_quotas(&broker, &call)),
+        ApiKey::AlterClientQuotas => call.answer(&cluster::alter_quotas(&broker, &call, decode!())),
+        ApiKey::DescribeTopicPartitions => {
+            let (api, version) = (call.api, call.version);
+            let described = describe_topics::describe(&broker, &call, decode!());
+            call.answer(&described.map_err(|reason| RequestError::Decode { api, version, reason })?)
+        }
+        ApiKey::DescribeLogDirs => call.answer(&replicas::describe_log_dirs(&broker, &call, decode!())),
+        ApiKey::AlterReplicaLogDirs => call.answer(&replicas::alter_log_dirs(&broker, &call, decode!())),
+        ApiKey::ElectLeaders => call.answer(&replicas::elect_leaders(&broker, &call, decode!())),
+        ApiKey::AlterPartitionReassignments => {
+            call.answer(&replicas::alter_reassignments(&broker, &call, decode!()))
+        }
+        ApiKey::ListPartitionReassignments => call.answer(&replicas::list_reassignments(&broker, &call)),
         ApiKey::FindCoordinator => call.answer(&metadata::find_coordinator(&broker, &call, decode!())),
         ApiKey::CreateTopics => call.answer(&topics::create(broker, &call, decode!()).await?),
         ApiKey::DeleteTopics => call.answer(&topics::delete(broker, &call, decode!()).await?),
@@ -282,11 +301,12 @@ fn api_versions(call: &Call, request: ApiVersionsRequest) -> VersionsAnswer {
     let (name, version) = (&request.client_software_name, &request.client_software_version);
     if call.version >= 3 {
         if !is_software(name) || !is_software(version) {
-            return metadata::api_versions().with_error_code(ResponseError::InvalidRequest.code());
+            return metadata::api_versions(call.version)
+                .with_error_code(ResponseError::InvalidRequest.code());
         }
         call.client.note_software(name, version);
     }
-    metadata::api_versions()
+    metadata::api_versions(call.version)
 }
 
 /// Kafka's rule for names and versions of software: `[a-zA-Z0-9](?:[a-zA-Z0-9\\-.]*[a-zA-Z0-9])?`.

@@ -6,6 +6,7 @@ use crate::configs::topic;
 use crate::error::BrokerError;
 use crate::partition::Partition;
 use crate::store::meta::TopicEntry;
+use bd_log::{LogConfig, Resting};
 use kafka_protocol::ResponseError as E;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -110,36 +111,16 @@ impl Topics {
         })
     }
 
-    /// Makes and opens the partitions of new topics: the folders first, with one fsync for all of them.
+    /// Opens the partitions of new topics.
     fn open_new(&self, new: &[&(String, TopicEntry)]) -> Vec<Result<Vec<Arc<Partition>>, BrokerError>> {
         let mut wanted: Vec<ToOpen> = Vec::new();
         for (name, entry) in new {
-            let (name, config): (Arc<str>, _) =
-                (name.as_str().into(), self.configs.log_config(&entry.configs));
-            wanted.extend((0..entry.partitions).map(|index| (Arc::clone(&name), index, config.clone())));
+            let config = self.configs.log_config(&entry.configs);
+            wanted.extend(new_partitions(&name.as_str().into(), 0..entry.partitions, config));
         }
-        let mut opened = self.make_and_open(wanted).into_iter();
+        let mut opened = self.open_partitions(wanted).into_iter();
         let count = |entry: &TopicEntry| usize::try_from(entry.partitions).unwrap_or(0);
         new.iter().map(|(_, entry)| opened.by_ref().take(count(entry)).collect()).collect()
-    }
-
-    fn make_and_open(&self, wanted: Vec<ToOpen>) -> Vec<Result<Arc<Partition>, BrokerError>> {
-        for (topic, index, _) in &wanted {
-            // Where this fails, opening the log says why.
-            let _ = self.fs.create_dir(&self.folder(topic, *index));
-        }
-        if !wanted.is_empty()
-            && let Err(error) = self.sync_data_dir()
-        {
-            tracing::warn!(%error, "new partitions");
-            let failed = |(topic, partition, _): ToOpen| {
-                let source = std::io::Error::other(error.to_string());
-                let path = self.folder(&topic, partition);
-                Err(BrokerError::Io { what: "cannot make durable", path, source })
-            };
-            return wanted.into_iter().map(failed).collect();
-        }
-        self.open_partitions(wanted)
     }
 
     /// Renames folders, so that nothing lies in the way of a later topic, and has them removed after a time.
@@ -221,11 +202,13 @@ impl Topics {
         let in_the_way =
             (now..total).map(|i| self.folder(name, i)).filter(|folder| folder.exists()).collect();
         self.move_away(in_the_way, Duration::ZERO);
-        self.sync_data_dir()?;
+        if self.moved.swap(false, Ordering::AcqRel) {
+            self.sync_data_dir()?;
+        }
         let config = self.configs.log_config(&entry.configs);
         catalog.store.commit(vec![(name.to_owned(), Some(TopicEntry { partitions: total, ..entry }))])?;
-        let wanted = (now..total).map(|index| (Arc::clone(&topic.name), index, config.clone())).collect();
-        let added = self.make_and_open(wanted).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let wanted = new_partitions(&topic.name, now..total, config).collect();
+        let added = self.open_partitions(wanted).into_iter().collect::<Result<Vec<_>, _>>()?;
         topic.partitions.write().extend(added);
         self.version.fetch_add(1, Ordering::Release);
         Ok(())
@@ -266,9 +249,9 @@ impl Topics {
         let configs = topic.configs();
         let min_insync = self.configs.topic_number("min.insync.replicas", &configs);
         topic.min_insync_replicas.store(i32::try_from(min_insync).unwrap_or(i32::MAX), Ordering::Relaxed);
-        let log = self.configs.log_config(&configs);
+        let log = Arc::new(self.configs.log_config(&configs));
         for partition in topic.partitions() {
-            partition.log().set_config(log.clone()).map_err(|source| BrokerError::Log {
+            partition.log().set_config(Arc::clone(&log)).map_err(|source| BrokerError::Log {
                 topic: topic.name.to_string(),
                 partition: partition.index,
                 source,
@@ -282,6 +265,26 @@ impl Topics {
         let _no_other_change = self.catalog.lock();
         self.all().iter().try_for_each(|topic| self.apply_configs(topic))
     }
+}
+
+/// New partitions are logs at rest: their folders are made, durably, at their first use, so that 10 000 cost no fsync.
+fn new_partitions(
+    topic: &Arc<str>,
+    indexes: std::ops::Range<i32>,
+    config: LogConfig,
+) -> impl Iterator<Item = ToOpen> + use<> {
+    let empty = Resting {
+        start_offset: 0,
+        end_offset: 0,
+        first_unstable: i64::MAX,
+        size_bytes: 0,
+        oldest_ms: i64::MAX,
+    };
+    let (topic, config) = (Arc::clone(topic), Arc::new(config));
+    indexes.map(move |index| {
+        let (topic, config) = (Arc::clone(&topic), Arc::clone(&config));
+        ToOpen { topic, index, config, at_rest: Some(empty) }
+    })
 }
 
 fn check_new(catalog: &Catalog, new: &NewTopic) -> Result<BTreeMap<String, String>, TopicError> {

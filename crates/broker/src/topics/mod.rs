@@ -17,7 +17,7 @@ use crate::metrics::Counters;
 use crate::partition::Partition;
 use crate::store::meta::{MetaStore, TopicEntry};
 use crate::store::topics_file::TopicsStore;
-use bd_log::{Flusher, Fs, Log, LogConfig};
+use bd_log::{Flusher, Fs, Log, LogConfig, LogError, Resting};
 use janitor::Janitor;
 use kafka_protocol::ResponseError as E;
 use parking_lot::{Mutex, RwLock};
@@ -156,8 +156,19 @@ struct Catalog {
     unified: HashMap<String, String>,
 }
 
-/// A partition to open: topic, index, its log's settings.
-type ToOpen = (Arc<str>, i32, LogConfig);
+/// A partition to open.
+struct ToOpen {
+    topic: Arc<str>,
+    index: i32,
+    config: Arc<LogConfig>,
+    /// What is known of it if it need not be opened before its first use.
+    at_rest: Option<Resting>,
+}
+
+/// What the logs were like at the last clean shutdown.
+fn resting_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("meta").join("resting")
+}
 
 impl Topics {
     /// Opens all topics there are.
@@ -166,6 +177,12 @@ impl Topics {
         let unified =
             store.topics().keys().filter_map(|name| Some((name::unified(name)?, name.clone()))).collect();
         let entries = store.topics().clone();
+        let path = resting_file(&parts.data_dir);
+        let resting = bd_log::resting::take(&*parts.fs, &path).map_err(|source| BrokerError::Log {
+            topic: path.display().to_string(),
+            partition: -1,
+            source,
+        })?;
         let topics = Self {
             fs: parts.fs,
             data_dir: parts.data_dir,
@@ -180,17 +197,24 @@ impl Topics {
             version: AtomicU64::new(1),
         };
         topics.janitor.remove(topics.leftovers(), Duration::ZERO);
-        topics.open_all(&entries)?;
+        topics.open_all(&entries, &resting)?;
         Ok(topics)
     }
 
-    /// Opens the partitions of topics, and makes them known.
-    fn open_all(&self, entries: &BTreeMap<String, TopicEntry>) -> Result<(), BrokerError> {
+    /// Opens the partitions of topics, and makes them known. Those in `resting` were closed well: they open at their first use.
+    fn open_all(
+        &self,
+        entries: &BTreeMap<String, TopicEntry>,
+        resting: &HashMap<String, Resting>,
+    ) -> Result<(), BrokerError> {
         let mut wanted: Vec<ToOpen> = Vec::new();
         for (name, entry) in entries {
-            let (name, config): (Arc<str>, _) =
-                (name.as_str().into(), self.configs.log_config(&entry.configs));
-            wanted.extend((0..entry.partitions).map(|index| (Arc::clone(&name), index, config.clone())));
+            let name: Arc<str> = name.as_str().into();
+            let config = Arc::new(self.configs.log_config(&entry.configs));
+            wanted.extend((0..entry.partitions).map(|index| {
+                let at_rest = resting.get(&format!("{name}-{index}")).copied();
+                ToOpen { topic: Arc::clone(&name), index, config: Arc::clone(&config), at_rest }
+            }));
         }
         let mut partitions = self.open_partitions(wanted).into_iter();
         for (name, entry) in entries {
@@ -250,15 +274,33 @@ impl Topics {
         })
     }
 
-    fn open_partition(&self, (topic, index, config): ToOpen) -> Result<Arc<Partition>, BrokerError> {
+    fn open_partition(&self, wanted: ToOpen) -> Result<Arc<Partition>, BrokerError> {
+        let ToOpen { topic, index, config, at_rest } = wanted;
         let dir = self.folder(&topic, index);
         let failed = |source| BrokerError::Log { topic: topic.to_string(), partition: index, source };
-        let (log, recovery) = Log::open(Arc::clone(&self.fs), &dir, config).map_err(failed)?;
-        if recovery.truncated_bytes > 0 {
-            tracing::warn!(%topic, index, bytes = recovery.truncated_bytes, "cut off an unfinished write");
-        }
+        let log = match at_rest {
+            Some(resting) => {
+                Log::open_resting(Arc::clone(&self.fs), &dir, config, resting).map_err(failed)?
+            }
+            None => {
+                let (log, recovery) = Log::open(Arc::clone(&self.fs), &dir, config).map_err(failed)?;
+                if recovery.truncated_bytes > 0 {
+                    tracing::warn!(%topic, index, bytes = recovery.truncated_bytes, "cut off an unfinished write");
+                }
+                log
+            }
+        };
         let (flusher, counters) = (Arc::clone(&self.flusher), Arc::clone(&self.counters));
         Ok(Arc::new(Partition::new(topic, index, log, flusher, counters)))
+    }
+
+    /// Notes what the logs are like, after they were closed: the next start need not look into their folders.
+    pub(crate) fn note_resting(&self) -> Result<(), LogError> {
+        let partitions = self.all().iter().flat_map(|t| t.partitions()).collect::<Vec<_>>();
+        let resting: Vec<(String, Resting)> =
+            partitions.iter().filter_map(|p| Some((format!("{p:?}"), p.log().resting()?))).collect();
+        let logs = resting.iter().map(|(name, resting)| (name.as_str(), *resting));
+        bd_log::resting::write(&*self.fs, &resting_file(&self.data_dir), logs)
     }
 
     /// Folders of partitions that were deleted in earlier runs.

@@ -8,7 +8,7 @@
 //! s b         string, bytes (nullable or not)           ( x )   array of primitives  @a    from version a on
 //!                                                       <n ..>  tagged field n; several fields are a struct
 //! ```
-//! Structs end with tagged fields in flexible versions. Fields are those of Kafka's message definitions, in their order. The
+//! `{ x }` is one nullable struct. Structs end with tagged fields in flexible versions. Fields are those of Kafka's message definitions, in their order. The
 //! decoders trust that a tagged field they know has the size that is said of it, so these are listed, too.
 //!
 //! A new API needs its layout here, and its request in the list of the tests, which compare layout and decoder in all versions.
@@ -67,7 +67,17 @@ fn layout(api: ApiKey) -> Option<(&'static str, i16)> {
         ApiKey::DescribeProducers => ("[s (4)]", 0),
         ApiKey::DescribeTransactions => ("(s)", 0),
         ApiKey::ListTransactions => ("(s) (8) 8@1 s@2", 0),
-        ApiKey::DescribeCluster => ("1 1@1", 0),
+        ApiKey::DescribeCluster => ("1 1@1 1@2", 0),
+        ApiKey::DescribeTopicPartitions => ("[s] 4 {s 4}", 0),
+        ApiKey::AlterReplicaLogDirs => ("[s [s (4)]]", 2),
+        ApiKey::DescribeLogDirs => ("[s (4)]", 2),
+        ApiKey::ElectLeaders => ("1@1 [s (4)] 4", 2),
+        ApiKey::AlterPartitionReassignments => ("4 1@1 [s [4 (4)]]", 0),
+        ApiKey::ListPartitionReassignments => ("4 [s (4)]", 0),
+        ApiKey::DescribeClientQuotas => ("[s 1 s] 1", 1),
+        ApiKey::AlterClientQuotas => ("[[s s] [s 8 1]] 1", 1),
+        ApiKey::DescribeQuorum => ("[s [4]]", 0),
+        ApiKey::UpdateFeatures => ("4 [s 2 1@0-0 1@1] 1@1", 0),
         ApiKey::SaslHandshake => ("s", i16::MAX),
         ApiKey::SaslAuthenticate => ("b", 2),
         ApiKey::DescribeAcls => ("1 s 1 s s 1 1", 2),

@@ -27,12 +27,12 @@ pub(super) fn next_field(text: &[u8], version: i16) -> Option<(Field<'_>, &[u8])
     let text = &text[start..];
     let kind = text[0];
     let mut end = 1;
-    if matches!(kind, b'[' | b'(' | b'<') {
+    if matches!(kind, b'[' | b'(' | b'<' | b'{') {
         let mut depth = 1;
         while depth > 0 && end < text.len() {
             match text[end] {
-                b'[' | b'(' | b'<' => depth += 1,
-                b']' | b')' | b'>' => depth -= 1,
+                b'[' | b'(' | b'<' | b'{' => depth += 1,
+                b']' | b')' | b'>' | b'}' => depth -= 1,
                 _ => {}
             }
             end += 1;
@@ -165,6 +165,12 @@ impl<'a> Walk<'a> {
                     self.skip(n)?;
                 }
                 b'u' => self.skip(16)?,
+                b'{' => {
+                    if self.int(1)? >= 0 {
+                        self.element()?;
+                        self.structure(inner)?;
+                    }
+                }
                 b'[' | b'(' => {
                     for _ in 0..self.length(4)? {
                         self.element()?;
