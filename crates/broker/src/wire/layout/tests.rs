@@ -174,6 +174,11 @@ impl Maker<'_> {
                         }
                     }
                 }
+                b'{' if self.choose(2) == 1 => {
+                    self.out.put_i8(1);
+                    self.structure(field.inner);
+                }
+                b'{' => self.out.put_i8(-1),
                 b'<' => {}
                 digit => self.fill(usize::from(digit - b'0')),
             }
