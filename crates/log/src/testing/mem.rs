@@ -17,6 +17,8 @@ const SECTOR_BYTES: usize = 512;
 pub enum PowerLoss {
     /// Nothing.
     DropUnsynced,
+    /// All: only the process died, the system wrote everything.
+    KeepAll,
     /// Any part: sectors, file lengths and names are chosen at random, as this seed says.
     Random(u64),
 }
@@ -77,9 +79,13 @@ impl MemFs {
         let mut disk = self.disk.lock();
         let mut random = Random(match loss {
             PowerLoss::Random(seed) => seed ^ 0x9e37_79b9_7f4a_7c15,
-            PowerLoss::DropUnsynced => 0,
+            PowerLoss::DropUnsynced | PowerLoss::KeepAll => 0,
         });
-        let mut keep = |of: usize| loss != PowerLoss::DropUnsynced && random.below(of) != 0;
+        let mut keep = |of: usize| match loss {
+            PowerLoss::DropUnsynced => false,
+            PowerLoss::KeepAll => true,
+            PowerLoss::Random(_) => random.below(of) != 0,
+        };
         let paths: BTreeSet<PathBuf> = disk.names.keys().chain(disk.durable_names.keys()).cloned().collect();
         for path in paths {
             let (now, durable) = (disk.names.get(&path).copied(), disk.durable_names.get(&path).copied());
@@ -93,7 +99,11 @@ impl MemFs {
         numbers.sort_unstable();
         for number in numbers {
             let Some(content) = disk.files.get_mut(&number) else { continue };
-            content.lose(&mut keep);
+            if loss == PowerLoss::KeepAll {
+                content.durable.clone_from(&content.now);
+            } else {
+                content.lose(&mut keep);
+            }
         }
         disk.durable_names = disk.names.clone();
         disk.generation += 1;
