@@ -1,6 +1,7 @@
 //! The broker itself, without any socket.
 
 use crate::alarm::Alarm;
+use crate::cleaner::Cleaner;
 use crate::config::BrokerConfig;
 use crate::configs::Configs;
 use crate::error::BrokerError;
@@ -37,6 +38,7 @@ pub struct Broker {
     alarm: Arc<Alarm>,
     closed: AtomicBool,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
+    cleaner: Cleaner,
 }
 
 impl Broker {
@@ -100,7 +102,9 @@ impl Broker {
             config.max_connections_per_ip,
             config.queued_max_request_bytes,
         ));
+        let cleaner = Cleaner::start(&topics, config.log_cleaner_backoff).map_err(BrokerError::Thread)?;
         let broker = Arc::new(Broker {
+            cleaner,
             config,
             cluster_id,
             topics,
@@ -251,6 +255,7 @@ impl Broker {
             return Ok(());
         }
         self.alarm.stop();
+        self.cleaner.stop();
         if let Some(thread) = self.housekeeper.lock().take()
             && thread.thread().id() != std::thread::current().id()
         {
@@ -264,6 +269,7 @@ impl Broker {
             }
             partition.wake();
         }
+        self.cleaner.join();
         if let Err(error) = self.topics.note_resting() {
             tracing::warn!(%error, "the next start looks into all logs");
         }

@@ -69,6 +69,8 @@ pub struct BrokerConfig {
     pub transaction_max_timeout_ms: i32,
     /// `log.retention.check.interval.ms`: how often retention and expiry run.
     pub maintenance_interval: Duration,
+    /// `log.cleaner.backoff.ms`: how often compaction looks for logs that need it.
+    pub log_cleaner_backoff: Duration,
     /// `socket.request.max.bytes`.
     pub max_request_bytes: usize,
     /// `fetch.max.bytes`: the most record bytes in one answer (unless one batch alone is larger).
@@ -121,6 +123,7 @@ impl BrokerConfig {
             transactional_id_expiration_ms: 7 * 86_400_000,
             transaction_max_timeout_ms: 900_000,
             maintenance_interval: Duration::from_secs(300),
+            log_cleaner_backoff: Duration::from_secs(15),
             max_request_bytes: 100 << 20,
             fetch_max_bytes: 55 << 20,
             network_threads: 3,

@@ -41,6 +41,7 @@
 mod alarm;
 mod api;
 mod broker;
+mod cleaner;
 mod config;
 mod configs;
 mod error;

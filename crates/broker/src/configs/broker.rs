@@ -203,6 +203,14 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         "leader.replication.throttled.rate",
         "Bytes per second of throttled leaders; one node replicates nothing.",
     ),
+    setting(
+        "log.cleaner.backoff.ms",
+        Kind::Long,
+        Rule::AtLeast(1),
+        Some("15000"),
+        millis!(log_cleaner_backoff),
+        "How often compaction looks for logs that need it.",
+    ),
     of_logs(
         "log.cleaner.dedupe.buffer.size",
         Kind::Long,

@@ -284,13 +284,16 @@ impl Check<'_> {
             self.add(Severity::Derived, &path, None, Some(offset), "is cut or damaged".to_owned());
             return Ok(());
         };
+        let first = self.partition.segments.first().map_or(0, |s| s.base_offset);
+        let whole_from = first.max(self.gaps_below);
         for known in &snapshot {
-            let Some(last) = known.batches.last().filter(|last| last.base_offset >= self.gaps_below) else {
+            let Some(last) = known.batches.last().filter(|last| last.base_offset >= whole_from) else {
                 continue;
             };
             let Some(seen) = self.producers.map().get(&known.producer_id) else { continue };
+            let begun_before = known.txn_first_offset.is_some_and(|first| first < whole_from);
             let agrees = known.epoch == seen.epoch
-                && known.txn_first_offset == seen.txn_first_offset
+                && (begun_before || known.txn_first_offset == seen.txn_first_offset)
                 && seen.batches.back().is_some_and(|b| b.last_sequence == last.last_sequence);
             if !agrees {
                 let what = format!("producer {} is not as the log before it says", known.producer_id);

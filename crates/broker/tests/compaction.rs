@@ -1,0 +1,95 @@
+//! Compacted topics, and consumers that see what is left of them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod support;
+
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, Producer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use support::*;
+
+fn compacted(dir: &std::path::Path) -> TestBroker {
+    let broker = start_with(dir, |config| {
+        config.log_cleaner_backoff = Duration::from_millis(20);
+        config.log.segment_bytes = 4096;
+    });
+    let configs = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.2")];
+    let configs: BTreeMap<String, String> =
+        configs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    broker.broker.topics().create("table", 1, configs).unwrap();
+    broker
+}
+
+#[test]
+fn the_cleaner_keeps_the_last_record_of_each_key_and_transactions_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = compacted(dir.path());
+    let plain = broker.producer(&[("compression.type", "lz4"), ("linger.ms", "0")]);
+    let transactional = broker.transactional("writer");
+    for round in 0..40 {
+        for key in 0..5 {
+            let (key, value) = (format!("key {key}"), format!("{round} {}", "-".repeat(100)));
+            plain.send_record(BaseRecord::to("table").partition(0).key(key.as_str()).payload(value.as_str()));
+        }
+        assert!(plain.delivered().iter().all(Result::is_ok));
+        transactional.begin_transaction().unwrap();
+        let (value, commits) = (format!("{round}"), round % 2 == 0);
+        transactional.send_record(BaseRecord::to("table").partition(0).key("txn").payload(value.as_str()));
+        transactional.delivered();
+        if commits {
+            transactional.commit_transaction(PATIENCE).unwrap();
+        } else {
+            transactional.abort_transaction(PATIENCE).unwrap();
+        }
+    }
+    let log = broker.broker.topics().partition("table", 0).unwrap();
+    until("the log is small", || {
+        log.log().size_bytes() < 12_000 && log.log().compaction_due(i64::MAX / 2).unwrap().is_none()
+    });
+    let last = |isolation: &str| {
+        let mut state = BTreeMap::new();
+        let reader = broker.reader(isolation, "table", 1);
+        let mut seen = 0;
+        let end = log.log().end_offset();
+        // The last record of all is the marker of an aborted transaction: read until the data before it was seen.
+        while !state.contains_key("key 4") || seen < end - 5 {
+            let message = take(&reader, 1).remove(0);
+            seen = message.offset();
+            let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
+            state.insert(key, value(&message).split(' ').next().unwrap().to_owned());
+        }
+        state
+    };
+    let committed = last("read_committed");
+    assert_eq!(committed.len(), 6);
+    for (key, value) in committed {
+        assert_eq!(value, if key == "txn" { "38" } else { "39" }, "{key}");
+    }
+    // A new start finds the same.
+    broker.stop();
+    let broker = compacted_again(dir.path());
+    let log = broker.broker.topics().partition("table", 0).unwrap();
+    assert_eq!(log.log().start_offset(), 0);
+    assert!(broker.read_all("read_committed", "table").len() < 120);
+    broker.stop();
+}
+
+fn compacted_again(dir: &std::path::Path) -> TestBroker {
+    start_with(dir, |config| config.log.segment_bytes = 4096)
+}
+
+#[test]
+fn a_record_without_key_is_refused_by_a_compacted_topic() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = compacted(dir.path());
+    let producer = broker.producer(&[("linger.ms", "0")]);
+    producer.send("table", 0, "no key");
+    let error = producer.delivered().remove(0).unwrap_err();
+    assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::InvalidRecord), "{error}");
+    producer.send_record(BaseRecord::to("table").partition(0).key("k").payload("v"));
+    assert!(producer.delivered().remove(0).is_ok());
+    broker.stop();
+}
