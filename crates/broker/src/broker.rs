@@ -238,13 +238,17 @@ impl Broker {
         }
     }
 
-    /// Applies retention and expires what is not used; runs on its own every [`BrokerConfig::maintenance_interval`].
+    /// Applies retention, expires what is not used, has logs rest that nobody uses; runs on its own every
+    /// [`BrokerConfig::maintenance_interval`].
     pub fn maintain(&self) {
         self.groups.maintain();
         self.txns.maintain();
         for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
             if let Err(error) = partition.log().apply_retention(now_ms()) {
                 tracing::warn!(?partition, %error, "cannot apply retention");
+            }
+            if let Err(error) = partition.log().rest_if_unused() {
+                tracing::warn!(?partition, %error, "cannot let go of a log that nobody uses");
             }
         }
     }
@@ -261,14 +265,7 @@ impl Broker {
         {
             let _ = thread.join();
         }
-        let mut result = Ok(());
-        for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
-            if let Err(source) = partition.log().close() {
-                let topic = partition.topic.to_string();
-                result = Err(BrokerError::Log { topic, partition: partition.index, source });
-            }
-            partition.wake();
-        }
+        let result = self.topics.close();
         self.cleaner.join();
         if let Err(error) = self.topics.note_resting() {
             tracing::warn!(%error, "the next start looks into all logs");

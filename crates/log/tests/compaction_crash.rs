@@ -66,7 +66,7 @@ fn disk() -> (MemFs, Vec<Record>) {
 fn a_compaction_cut_at_any_change_leaves_every_key_its_last_record() {
     let losses = [PowerLoss::KeepAll, PowerLoss::DropUnsynced]
         .into_iter()
-        .chain((0..12).map(|seed| PowerLoss::Random(seed)))
+        .chain((0..12).map(PowerLoss::Random))
         .collect::<Vec<_>>();
     for loss in losses {
         let mut cut = 0;

@@ -362,3 +362,17 @@ fn a_bit_flipped_while_the_log_was_closed_is_an_error_of_the_read_and_is_never_s
         assert_eq!(behind.next_offset, damaged + 2, "what lies behind can be read, too");
     }
 }
+
+#[test]
+fn a_log_whose_creation_was_interrupted_loses_nothing_that_it_acknowledges_later() {
+    for changes in 0..12 {
+        let fs = MemFs::new();
+        fs.cut_power_after(changes);
+        open(&fs, config()).ok();
+        fs.cut_power_after(u64::MAX); // only the process died
+        let (log, _) = open(&fs, config()).unwrap();
+        put(&log, plain(&[(1, "a")]));
+        fs.power_loss(PowerLoss::DropUnsynced);
+        assert_eq!(open(&fs, config()).unwrap().0.high_watermark(), 1, "{changes}");
+    }
+}

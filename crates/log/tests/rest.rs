@@ -70,6 +70,18 @@ fn a_log_that_retention_has_work_for_wakes_up() {
 }
 
 #[test]
+fn a_log_rests_when_nobody_has_used_it_for_a_while() {
+    let fs = MemFs::new();
+    let (log, _) = open(&fs, config()).unwrap();
+    put(&log, plain(&[(1, "a")]));
+    assert!(!log.rest_if_unused().unwrap() && !log.is_at_rest());
+    log.apply_retention(0).unwrap();
+    assert!(log.rest_if_unused().unwrap() && log.is_at_rest());
+    log.read(0, 100, Isolation::HighWatermark, true).unwrap();
+    assert!(!log.rest_if_unused().unwrap() && !log.is_at_rest());
+}
+
+#[test]
 fn a_closed_log_does_not_wake_up() {
     let fs = MemFs::new();
     let (log, _) = open(&fs, config()).unwrap();

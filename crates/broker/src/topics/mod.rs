@@ -5,6 +5,7 @@
 //! away.
 
 mod change;
+mod close;
 mod janitor;
 pub(crate) mod name;
 

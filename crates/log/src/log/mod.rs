@@ -58,6 +58,8 @@ pub struct Log {
     resting: Mutex<()>,
     /// Closed while it rested: it does not open again.
     closed: AtomicBool,
+    /// A method needed the files since [`Log::rest_if_unused`] was last called.
+    used: AtomicBool,
 }
 
 impl Log {
@@ -304,7 +306,7 @@ impl Log {
         if self.rests_within_retention(now_ms) {
             return Ok(Deleted { start_offset: self.start_offset(), ..Deleted::default() });
         }
-        self.with(|log| log.apply_retention(now_ms))
+        self.opened(|log| log.apply_retention(now_ms)) // no use that would keep it from resting
     }
 
     /// The part of the bytes that may be compacted and was not yet, from 0 to 1; of a log at rest 0.

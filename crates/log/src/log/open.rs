@@ -59,11 +59,12 @@ impl OpenLog {
         for end in [&shared.marks.end, &shared.marks.durable, &shared.marks.high_watermark] {
             end.store(opened.end, Ordering::Release);
         }
+        // A log that was never written is opened without an fsync, so nobody knows whether its names are durable.
+        let names_dirty = opened.recovery.clean && !marked_clean && !is_new;
         let at = (active.base_offset, active.size());
         active.note_synced(at.1);
         let syncer = Syncer { recovery_point, synced: at, recovery_point_at: at, checkpoint_at: at };
-        let tail =
-            Tail { active, sealed: Vec::new(), unindexed: Vec::new(), names_dirty: false, stopped: None };
+        let tail = Tail { active, sealed: Vec::new(), unindexed: Vec::new(), names_dirty, stopped: None };
         let log = OpenLog {
             shared: shared.clone(),
             syncer: Mutex::new(syncer),

@@ -68,6 +68,7 @@ impl Log {
             open: Default::default(),
             resting: Default::default(),
             closed: false.into(),
+            used: false.into(),
         }
     }
 
@@ -94,6 +95,15 @@ impl Log {
         Ok(true)
     }
 
+    /// [`Log::rest`], if nothing but retention has needed its files since the last call: for a caller that comes by from time to
+    /// time.
+    ///
+    /// # Errors
+    /// As [`Log::rest`].
+    pub fn rest_if_unused(&self) -> Result<bool, LogError> {
+        if self.used.swap(false, Ordering::AcqRel) { Ok(false) } else { self.rest() }
+    }
+
     /// Whether the log holds neither files nor memory for them.
     pub fn is_at_rest(&self) -> bool {
         self.open.read_recursive().is_none()
@@ -108,8 +118,16 @@ impl Log {
         }
     }
 
-    /// Runs `act` with the log open.
+    /// Runs `act` with the log open, as a use of it.
     pub(super) fn with<T>(&self, act: impl FnOnce(&OpenLog) -> Result<T, LogError>) -> Result<T, LogError> {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        self.opened(act)
+    }
+
+    /// Runs `act` with the log open.
+    pub(super) fn opened<T>(&self, act: impl FnOnce(&OpenLog) -> Result<T, LogError>) -> Result<T, LogError> {
         loop {
             // Recursive: a callback may use the log again while somebody waits to have it rest.
             if let Some(open) = &*self.open.read_recursive() {

@@ -225,10 +225,23 @@ impl OpenLog {
         writer.marked_clean && matches!(self.tail.lock().stopped, Some(Stopped::Closed))
     }
 
+    /// If nothing was ever appended, the log is as good as marked clean: there is nothing to scan.
+    fn mark_if_pristine(&self) -> bool {
+        let mut writer = self.writer.lock();
+        let pristine =
+            self.end_offset() == 0 && self.active().size() == 0 && self.producers.lock().map().is_empty();
+        writer.marked_clean |= pristine;
+        pristine
+    }
+
     /// Makes everything durable and writes what lets the next start skip the scan. `false`: an append slipped in between;
     /// it is not lost, the next start scans for it.
     pub(super) fn write_shutdown(&self) -> Result<bool, LogError> {
         let mut syncer = self.syncer.lock();
+        self.writable()?;
+        if self.mark_if_pristine() {
+            return Ok(true);
+        }
         self.sync_locked(&mut syncer)?;
         let mut writer = self.writer.lock();
         let end = self.end_offset();
@@ -240,10 +253,6 @@ impl OpenLog {
             }
             tail.active.clone()
         };
-        if end == 0 && active.size() == 0 && self.producers.lock().map().is_empty() {
-            writer.marked_clean = true; // as good as: there is nothing to scan
-            return Ok(true);
-        }
         if writer.marked_clean {
             return Ok(true); // nothing was written since the last clean shutdown
         }
