@@ -84,6 +84,8 @@ pub struct Counters {
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
+    authentications: AtomicU64,
+    failed_authentications: AtomicU64,
     malformed_requests: AtomicU64,
     failed_produce: AtomicU64,
     failed_fetch: AtomicU64,
@@ -100,6 +102,8 @@ impl Default for Counters {
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            authentications: AtomicU64::new(0),
+            failed_authentications: AtomicU64::new(0),
             malformed_requests: AtomicU64::new(0),
             failed_produce: AtomicU64::new(0),
             failed_fetch: AtomicU64::new(0),
@@ -125,6 +129,10 @@ pub struct CountersSnapshot {
     pub connections_accepted: u64,
     /// Connections closed at once because of `max.connections.per.ip`.
     pub connections_refused: u64,
+    /// Logins and renewed logins that succeeded.
+    pub authentications: u64,
+    /// Those that did not.
+    pub failed_authentications: u64,
     /// Requests that could not be answered, for which the connection was closed.
     pub malformed_requests: u64,
     /// Partitions of Produce requests that were answered by an error.
@@ -166,6 +174,11 @@ impl Counters {
 
     pub(crate) fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn authenticated(&self, successfully: bool) {
+        let counter = if successfully { &self.authentications } else { &self.failed_authentications };
+        counter.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn malformed(&self) {
@@ -221,6 +234,8 @@ impl Counters {
             connections: opened.saturating_sub(closed),
             connections_accepted: opened,
             connections_refused: self.connections_refused.load(Relaxed),
+            authentications: self.authentications.load(Relaxed),
+            failed_authentications: self.failed_authentications.load(Relaxed),
             malformed_requests: self.malformed_requests.load(Relaxed),
             failed_produce: self.failed_produce.load(Relaxed),
             failed_fetch: self.failed_fetch.load(Relaxed),

@@ -244,6 +244,8 @@ fn before_authentication_only_versions_and_sasl_are_answered() {
     assert_eq!(raw.handshake("PLAIN").error_code, 0);
     assert_eq!(raw.token(b"\0alice\0secret").error_code, 0);
     assert!(raw.metadata().is_some());
+    let counters = served.broker.counters().snapshot();
+    assert_eq!((counters.authentications, counters.failed_authentications), (1, 0));
 }
 
 #[test]

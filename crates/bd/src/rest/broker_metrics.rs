@@ -72,6 +72,18 @@ fn totals(page: &mut Page, counters: &CountersSnapshot) {
             counters.connections_refused,
         ),
         (
+            "bd_broker_authentications_total",
+            "counter",
+            "Logins by SASL that succeeded, renewed ones too (Kafka: successful-authentication-total)",
+            counters.authentications,
+        ),
+        (
+            "bd_broker_failed_authentications_total",
+            "counter",
+            "Logins by SASL that failed (Kafka: failed-authentication-total)",
+            counters.failed_authentications,
+        ),
+        (
             "bd_broker_malformed_requests_total",
             "counter",
             "Requests that cannot be answered, for which the connection was closed",

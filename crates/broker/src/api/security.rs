@@ -325,6 +325,7 @@ pub(super) async fn sasl_handshake(
 
 /// Holds a failed client up for a moment, and has its connection closed after the answer.
 async fn fail(broker: &Broker, session: &Session) {
+    broker.counters().authenticated(false);
     tokio::time::sleep(broker.config().security.failed_authentication_delay).await;
     session.close_after_answer();
 }
@@ -342,6 +343,7 @@ async fn take_token(
     match &answer {
         Answer::Done(principal, ..) => {
             session.authenticate(principal.clone());
+            broker.counters().authenticated(true);
             tracing::debug!(%session, "authenticated");
         }
         Answer::Failed(reason) => {

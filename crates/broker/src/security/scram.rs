@@ -159,7 +159,7 @@ pub(crate) enum ScramError {
     AuthorizationId,
     #[error("the client's last message is malformed")]
     ClientFinal,
-    #[error("the nonce is not the one of this exchange")]
+    #[error("the nonce does not end with the one of this exchange")]
     Nonce,
     #[error("the proof is wrong")]
     Proof,
@@ -282,7 +282,8 @@ impl ScramExchange {
         if !fields.all(is_extension) || header != self.first.gs2_header.as_bytes() {
             return Err(bad);
         }
-        if nonce != self.nonce {
+        // Not equal: librdkafka before 2.6.1 puts its own nonce before that of this exchange, and Kafka lets it.
+        if !nonce.ends_with(&self.nonce) {
             return Err(ScramError::Nonce);
         }
         let message = format!("{},{},{without_proof}", self.first.bare, self.server_first);

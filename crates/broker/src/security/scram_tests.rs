@@ -61,6 +61,13 @@ fn an_exchange_by_sha_512_and_an_escaped_name_succeeds() {
 }
 
 #[test]
+fn a_nonce_that_ends_with_that_of_the_exchange_is_taken_as_kafka_does() {
+    let proof = "mtq1xFdbiHeVdW04OChRIpqOg7OgnAscXdrR2qYKWj3rpVkatqfY4E/r6zC7YPSsRu2hU0NuIjkLvkigN82D+A==";
+    let last = format!("c=biws,r=fyko+d2lbbFgONRv9qkxdawL{NONCES},p={proof}");
+    assert!(sha_512(FIRST, &last).is_ok());
+}
+
+#[test]
 fn a_wrong_proof_nonce_or_header_fails() {
     let other = PROOF_512.replacen('I', "J", 1);
     let short = base64::encode(&[7; 32]);
