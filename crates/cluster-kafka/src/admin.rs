@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How long to wait for the first answer of a server.
 const CONNECT: Duration = Duration::from_secs(30);
+/// One of the attempts within it: only between them it is seen that a login failed.
+const ATTEMPT: Duration = Duration::from_secs(3);
 /// How often to look whether the servers know of a change.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -36,9 +38,10 @@ impl Admin {
         let consumer = |isolation: &str| {
             let mut client = config.consumer("bd-admin");
             client.set("isolation.level", isolation);
-            BaseConsumer::from_config_and_context(&client, Logging).map_err(|e| named("open client", e))
+            BaseConsumer::from_config_and_context(&client, Logging::default())
+                .map_err(|e| named("open client", e))
         };
-        let admin = AdminClient::from_config_and_context(&config.producer("bd-admin"), Logging)
+        let admin = AdminClient::from_config_and_context(&config.producer("bd-admin"), Logging::default())
             .map_err(|e| named("open admin client", e))?;
         let this = Self {
             admin,
@@ -47,9 +50,15 @@ impl Admin {
         };
         // A server that is just being started refuses connections at first.
         again_for(CONNECT, || {
-            this.client(Isolation::ReadUncommitted)
-                .fetch_metadata(None, CONNECT)
-                .map_err(|e| named(&format!("connect to {}", config.bootstrap), e))
+            let what = format!("connect to {}", config.bootstrap);
+            let client = this.client(Isolation::ReadUncommitted);
+            client.fetch_metadata(None, ATTEMPT).map_err(|e| {
+                // Serves what the client was told meanwhile.
+                match this.client(Isolation::ReadUncommitted).context().refusal() {
+                    Some(reason) => ClusterError::Fatal { what, reason },
+                    None => named(&what, e),
+                }
+            })
         })?;
         Ok(this)
     }

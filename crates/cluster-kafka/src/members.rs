@@ -94,7 +94,7 @@ impl Members {
         let mut config = self.config.consumer("bd-offsets");
         // read_committed makes librdkafka ask for stable offsets only (`require_stable`).
         config.set("group.id", group).set("isolation.level", "read_committed");
-        let client = BaseConsumer::from_config_and_context(&config, Logging)
+        let client = BaseConsumer::from_config_and_context(&config, Logging::default())
             .map_err(|e| named(&format!("open a client of group {group}"), e))?;
         let client = Arc::new(client);
         if clients.len() >= CLIENTS {

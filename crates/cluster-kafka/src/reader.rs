@@ -102,8 +102,8 @@ impl KafkaReader {
                     Isolation::ReadUncommitted => "read_uncommitted",
                 },
             );
-        let mut consumer =
-            BaseConsumer::from_config_and_context(&client, Logging).map_err(|e| named("open reader", e))?;
+        let mut consumer = BaseConsumer::from_config_and_context(&client, Logging::default())
+            .map_err(|e| named("open reader", e))?;
         let signal = Arc::new(Signal::default());
         let raise = signal.clone();
         consumer.set_nonempty_callback(move || raise.raise());

@@ -89,10 +89,17 @@ fn connect(address: &str, data: &Path, password: &str) -> Result<KafkaCluster, b
 }
 
 #[test]
-fn a_wrong_password_is_told_as_such() {
+fn a_wrong_password_is_told_as_such_and_soon() {
     let error = connect(&SERVER.address, SERVER.data.path(), "wrong").unwrap_err().to_string();
-    println!("{error}");
-    assert!(error.contains("uthentication"), "{error}");
+    assert!(error.contains("invalid credentials with SASL mechanism SCRAM-SHA-512"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_as_such() {
+    let other = tempfile::tempdir().unwrap();
+    certificate(other.path());
+    let error = connect(&SERVER.address, other.path(), PASSWORD).unwrap_err().to_string();
+    assert!(error.contains("certificate verify failed"), "{error}");
 }
 
 fn setup() -> Setup {
