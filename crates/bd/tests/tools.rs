@@ -296,10 +296,16 @@ fn a_group_reads_on_where_it_was_and_is_moved_only_by_execute() {
 #[test]
 fn a_group_with_members_is_described_with_them_and_not_moved() {
     let cluster = Cluster::start();
+    for protocol in ["classic", "consumer"] {
+        members(&cluster, protocol);
+    }
+}
+
+fn members(cluster: &Cluster, protocol: &str) {
     let (topic, group) = (name("busy"), name("members"));
     cluster.ok(&["topics", "create", &topic, "--partitions", "2"]);
     cluster.put(&[&topic], "a\n");
-    let args = cluster.at(&["consume", &topic, "--group", &group, "--from-beginning", "--stats"]);
+    let args = cluster.at(&["consume", &topic, "--group", &group, "--from-beginning", "--stats", "--group-protocol", protocol]);
     let mut child = bd().args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -308,6 +314,7 @@ fn a_group_with_members_is_described_with_them_and_not_moved() {
         let described = cluster.json(&["groups", "describe", &group]);
         (described["state"] == "Stable").then_some(described)
     });
+    assert_eq!(described["type"], protocol);
     let member = &described["members"][0];
     assert_eq!(member["client"], "bd-consume");
     assert_eq!(member["partitions"].as_array().unwrap().len(), 2);
@@ -324,6 +331,32 @@ fn a_group_with_members_is_described_with_them_and_not_moved() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("1 records in "), "{output:?}");
     let left = cluster.json(&["groups", "describe", &group]);
     assert_eq!((&left["state"], &left["lag"]), (&json!("Empty"), &json!(0)));
+}
+
+#[test]
+fn a_reader_goes_on_when_the_cluster_comes_back() {
+    if std::env::var("BD_TEST_BOOTSTRAP").is_ok() {
+        return;
+    }
+    let data = dir();
+    let up = Up::cluster(data.path());
+    let at = up.cluster.clone();
+    let at = ["--bootstrap", at.as_str()];
+    stdout(&[&["topics", "create", "t"], &at[..]].concat());
+    with_input(&[&["produce", "t"], &at[..]].concat(), "a\n");
+    let args = [&["consume", "t", "--from-beginning"], &at[..]].concat();
+    let mut child = bd().args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "a");
+    up.signal(Signal::KILL);
+    up.wait();
+    let listeners = format!("listeners={}", at[1]);
+    let _up = Up::cluster_with(data.path(), &["--set", &listeners]);
+    with_input(&[&["produce", "t"], &at[..]].concat(), "b\n");
+    assert_eq!(lines.next().unwrap().unwrap(), "b");
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("; trying again"), "{output:?}");
 }
 
 #[test]

@@ -64,13 +64,13 @@ pub struct TopicInfo {
 
 /// A connection to a cluster, for one thread. Calls block until the answer is there.
 ///
-/// A request that fails because its connection broke is not sent again, except that a connection which was idle is opened anew when
-/// the broker has closed it.
+/// A request that fails because its connection broke is not sent again: nobody knows whether it was carried out. A connection that
+/// the broker closed while it was idle is opened anew; the next request after a failure opens a new one as well.
 pub struct Client {
     config: ClientConfig,
     tls: Option<Arc<rustls::ClientConfig>>,
     /// By broker id; -1 is the one from the bootstrap list.
-    connections: BTreeMap<i32, Connection>,
+    connections: BTreeMap<i32, Open>,
     brokers: BTreeMap<i32, String>,
     controller: i32,
     cluster_id: Option<String>,
@@ -78,6 +78,20 @@ pub struct Client {
     coordinators: BTreeMap<(i8, String), i32>,
 }
 
+/// A connection and when it was used last.
+struct Open {
+    connection: Connection,
+    used: Instant,
+}
+
+impl Open {
+    fn new(connection: Connection) -> Self {
+        Self { connection, used: Instant::now() }
+    }
+}
+
+/// A connection that was idle for so long is looked at before it is used: brokers close those (`connections.max.idle.ms`).
+const IDLE: Duration = Duration::from_secs(1);
 const BOOTSTRAP: i32 = -1;
 /// Leaders and coordinators remembered; more are asked for again.
 const REMEMBERED: usize = 100_000;
@@ -126,7 +140,7 @@ impl Client {
         for address in self.config.bootstrap.split(',').map(str::trim).filter(|a| !a.is_empty()) {
             match Connection::open(address, &self.config, self.tls.as_ref()) {
                 Ok(connection) => {
-                    self.connections.insert(BOOTSTRAP, connection);
+                    self.connections.insert(BOOTSTRAP, Open::new(connection));
                     return Ok(());
                 }
                 // A wrong password is wrong on all of them.
@@ -159,16 +173,7 @@ impl Client {
         wanted: RangeInclusive<i16>,
     ) -> Result<R::Response, ClientError> {
         let id = self.resolve(node)?;
-        let had = self.connections.contains_key(&id);
-        let connection = self.connection(id)?;
-        let sent = match connection.requests.send(request, wanted.clone()) {
-            Err(ClientError::Io { .. }) if had => {
-                self.connections.remove(&id);
-                self.connection(id)?.requests.send(request, wanted)
-            }
-            sent => sent,
-        };
-        let answer = sent.and_then(|sent| self.connection(id)?.responses.receive::<R>(sent, Duration::ZERO));
+        let answer = self.connection(id)?.request_in(request, wanted);
         if !matches!(&answer, Ok(_) | Err(ClientError::Unsupported { .. })) {
             self.connections.remove(&id);
         }
@@ -187,16 +192,25 @@ impl Client {
 
     /// The shared connection to the broker of this id (from [`Client::leader`]).
     pub(crate) fn connection(&mut self, id: i32) -> Result<&mut Connection, ClientError> {
+        if self.connections.get(&id).is_some_and(|o| o.used.elapsed() > IDLE && o.connection.is_closed()) {
+            self.connections.remove(&id);
+        }
         if !self.connections.contains_key(&id) {
             if id == BOOTSTRAP {
                 self.bootstrap()?;
             } else {
                 let address = self.address(id)?;
                 let opened = Connection::open(&address, &self.config, self.tls.as_ref())?;
-                self.connections.insert(id, opened);
+                self.connections.insert(id, Open::new(opened));
             }
         }
-        self.connections.get_mut(&id).ok_or_else(|| ClientError::Bootstrap("not connected".into()))
+        match self.connections.get_mut(&id) {
+            None => Err(ClientError::Bootstrap("not connected".into())),
+            Some(open) => {
+                open.used = Instant::now();
+                Ok(&mut open.connection)
+            }
+        }
     }
 
     pub(crate) fn disconnect(&mut self, id: i32) {
@@ -205,7 +219,7 @@ impl Client {
 
     fn address(&self, id: i32) -> Result<String, ClientError> {
         if id == BOOTSTRAP {
-            let connected = self.connections.get(&BOOTSTRAP).map(|c| c.broker().to_owned());
+            let connected = self.connections.get(&BOOTSTRAP).map(|o| o.connection.broker().to_owned());
             return Ok(connected.unwrap_or_else(|| self.config.bootstrap.clone()));
         }
         self.brokers.get(&id).cloned().ok_or_else(|| ClientError::Connect {

@@ -117,6 +117,11 @@ impl Connection {
         &self.requests.broker
     }
 
+    /// Whether the broker has closed the connection.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.responses.half.is_closed()
+    }
+
     /// Asks in the highest common version and waits for the answer.
     ///
     /// # Errors

@@ -176,6 +176,15 @@ impl ClientError {
         if code == 0 { Ok(()) } else { Err(Self::response(request, resource, code, message)) }
     }
 
+    /// Whether it may go away by itself: the connection broke, or a broker said so.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Response { code, .. } => code.is_retriable(),
+            Self::Connect { .. } | Self::Bootstrap(_) | Self::Io { .. } | Self::Timeout { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The code, if the broker answered with one.
     pub fn code(&self) -> Option<Code> {
         if let Self::Response { code, .. } = self { Some(*code) } else { None }

@@ -5,7 +5,7 @@ use crate::error::{ClientError, Code};
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,23 +125,9 @@ impl Fetcher {
                 }
             }
         }
-        let mut sent = Vec::with_capacity(by_leader.len());
-        for (leader, topics) in &by_leader {
-            let request = request(&self.options, topics);
-            let result = client.connection(*leader)?.requests.send(&request, VERSIONS);
-            if result.is_err() {
-                client.disconnect(*leader);
-            }
-            sent.push((*leader, result?));
-        }
+        let answers = ask(client, &self.options, &by_leader)?;
         let mut fetched = Vec::new();
-        for (leader, sent) in sent {
-            let connection = client.connection(leader)?;
-            let response = connection.responses.receive::<FetchRequest>(sent, self.options.max_wait);
-            if response.is_err() {
-                client.disconnect(leader);
-            }
-            let response = response?;
+        for (leader, response) in answers {
             ClientError::check("Fetch", format!("broker {leader}"), response.error_code, None)?;
             for topic in response.responses {
                 let name = topic.topic.0.to_string();
@@ -230,6 +216,34 @@ pub fn count(batches: &[u8]) -> Counted {
         rest = after;
     }
     counted
+}
+
+/// One request to each leader, then their answers. After a failure no connection has an answer left that nobody waits for.
+fn ask(
+    client: &mut Client,
+    options: &FetchOptions,
+    by_leader: &BTreeMap<i32, Vec<TopicPositions<'_>>>,
+) -> Result<Vec<(i32, FetchResponse)>, ClientError> {
+    let mut exchange = || {
+        let mut sent = Vec::with_capacity(by_leader.len());
+        for (leader, topics) in by_leader {
+            let request = request(options, topics);
+            sent.push((*leader, client.connection(*leader)?.requests.send(&request, VERSIONS)?));
+        }
+        let mut answers = Vec::with_capacity(sent.len());
+        for (leader, sent) in sent {
+            let responses = &mut client.connection(leader)?.responses;
+            answers.push((leader, responses.receive::<FetchRequest>(sent, options.max_wait)?));
+        }
+        Ok(answers)
+    };
+    let answers = exchange();
+    if answers.is_err() {
+        for leader in by_leader.keys() {
+            client.disconnect(*leader);
+        }
+    }
+    answers
 }
 
 fn request(options: &FetchOptions, topics: &[TopicPositions<'_>]) -> FetchRequest {

@@ -103,6 +103,23 @@ impl ReadHalf {
         }
     }
 
+    /// Whether the other side has closed. Only while no other thread uses the halves.
+    pub(crate) fn is_closed(&self) -> bool {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => &tls.stream,
+        };
+        if stream.set_nonblocking(true).is_err() {
+            return true;
+        }
+        let peeked = stream.peek(&mut [0]);
+        let closed = match peeked {
+            Ok(read) => read == 0,
+            Err(e) => e.kind() != io::ErrorKind::WouldBlock,
+        };
+        stream.set_nonblocking(false).is_err() || closed
+    }
+
     /// Appends exactly `size` bytes. From a plain socket the kernel writes them where they stay, without clearing it first.
     pub(crate) fn read_bytes(&mut self, size: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let read = match self {

@@ -120,6 +120,9 @@ pub(crate) struct Consume {
     /// Read as a member of this group, and commit what was printed
     #[arg(long, conflicts_with_all = ["offset", "from", "last", "until", "partition"])]
     pub(crate) group: Option<String>,
+    /// How the group shares partitions: classic, or consumer (KIP-848)
+    #[arg(long, value_enum, default_value_t, requires = "group")]
+    pub(crate) group_protocol: GroupProtocol,
     /// Only records whose key is this
     #[arg(long)]
     pub(crate) key: Option<String>,
@@ -153,6 +156,16 @@ pub(crate) struct Consume {
     /// Which records to read
     #[arg(long, value_enum, default_value_t)]
     pub(crate) isolation: IsolationName,
+}
+
+/// Kafka's protocols of consumer groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum GroupProtocol {
+    /// Members share by JoinGroup and SyncGroup
+    #[default]
+    Classic,
+    /// The coordinator shares (KIP-848)
+    Consumer,
 }
 
 /// How records are printed.

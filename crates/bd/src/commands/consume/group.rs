@@ -5,7 +5,7 @@ use super::format::Printer;
 use super::interrupt::Interrupt;
 use super::records::{Headers, Record};
 use super::{MAX_WAIT, Output};
-use crate::cli::{Consume, IsolationName};
+use crate::cli::{Consume, GroupProtocol, IsolationName};
 use anyhow::{Context, Result, anyhow};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -32,6 +32,7 @@ pub(super) fn consume(
     };
     let consumer: BaseConsumer = super::super::librdkafka::config(&args.cluster, "bd-consume")?
         .set("group.id", group)
+        .set("group.protocol", if args.group_protocol == GroupProtocol::Consumer { "consumer" } else { "classic" })
         .set("auto.offset.reset", if args.from_beginning { "earliest" } else { "latest" })
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -10,7 +10,7 @@ mod stats;
 use super::time;
 use crate::cli::{Consume, IsolationName};
 use anyhow::{Result, bail};
-use bd_client::{Client, FetchOptions, Fetcher, OffsetSpec, TopicPartition};
+use bd_client::{Client, ClientError, FetchOptions, Fetcher, OffsetSpec, TopicPartition};
 use filter::Filter;
 use format::Printer;
 use interrupt::Interrupt;
@@ -20,10 +20,13 @@ use stats::Stats;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// With several brokers each is waited for, so new records show after this long at most.
 const MAX_WAIT: Duration = Duration::from_millis(250);
+/// How long a cluster may be away.
+const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Consume) -> Result<ExitCode> {
     let filter = Filter::new(args)?;
@@ -104,8 +107,11 @@ fn consume(
         }
     }
     let plain = args.count && args.max.is_none() && filter.is_empty();
+    let mut trouble = Trouble::default();
     while out.left > 0 && !fetcher.is_empty() && !interrupt.is_set() {
-        for fetched in fetcher.fetch(&mut client)? {
+        let answers = fetcher.fetch(&mut client);
+        let Some(answers) = trouble.passes(answers, &mut client, &args.topic)? else { continue };
+        for fetched in answers {
             let key = (fetched.topic.clone(), fetched.partition);
             let end = ends.get(&key).copied().unwrap_or(i64::MAX);
             out.stats.bytes(fetched.batches.len());
@@ -133,6 +139,37 @@ fn consume(
         out.stats.tick();
     }
     Ok(())
+}
+
+/// A cluster that is away for a while, such as one that starts again.
+#[derive(Default)]
+struct Trouble {
+    since: Option<Instant>,
+}
+
+impl Trouble {
+    /// What was answered, or `None` to try again; an error that stays is returned after [`PATIENCE`].
+    fn passes<T>(&mut self, answer: Result<T, ClientError>, client: &mut Client, topic: &str) -> Result<Option<T>> {
+        let error = match answer {
+            Ok(answer) => {
+                self.since = None;
+                return Ok(Some(answer));
+            }
+            Err(error) => error,
+        };
+        let since = *self.since.get_or_insert_with(|| {
+            tracing::warn!("{error}; trying again");
+            Instant::now()
+        });
+        // A topic that is gone does not come back by itself.
+        let gone = error.code().is_some_and(|code| code.0 == 3);
+        if gone || !error.is_retriable() || since.elapsed() > PATIENCE {
+            return Err(error.into());
+        }
+        client.forget_topic(topic);
+        std::thread::sleep(RETRY);
+        Ok(None)
+    }
 }
 
 /// Where to read from and where the partitions end now.
