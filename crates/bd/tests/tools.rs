@@ -305,7 +305,16 @@ fn members(cluster: &Cluster, protocol: &str) {
     let (topic, group) = (name("busy"), name("members"));
     cluster.ok(&["topics", "create", &topic, "--partitions", "2"]);
     cluster.put(&[&topic], "a\n");
-    let args = cluster.at(&["consume", &topic, "--group", &group, "--from-beginning", "--stats", "--group-protocol", protocol]);
+    let args = cluster.at(&[
+        "consume",
+        &topic,
+        "--group",
+        &group,
+        "--from-beginning",
+        "--stats",
+        "--group-protocol",
+        protocol,
+    ]);
     let mut child = bd().args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

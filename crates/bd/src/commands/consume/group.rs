@@ -32,7 +32,10 @@ pub(super) fn consume(
     };
     let consumer: BaseConsumer = super::super::librdkafka::config(&args.cluster, "bd-consume")?
         .set("group.id", group)
-        .set("group.protocol", if args.group_protocol == GroupProtocol::Consumer { "consumer" } else { "classic" })
+        .set(
+            "group.protocol",
+            if args.group_protocol == GroupProtocol::Consumer { "consumer" } else { "classic" },
+        )
         .set("auto.offset.reset", if args.from_beginning { "earliest" } else { "latest" })
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -149,7 +149,12 @@ struct Trouble {
 
 impl Trouble {
     /// What was answered, or `None` to try again; an error that stays is returned after [`PATIENCE`].
-    fn passes<T>(&mut self, answer: Result<T, ClientError>, client: &mut Client, topic: &str) -> Result<Option<T>> {
+    fn passes<T>(
+        &mut self,
+        answer: Result<T, ClientError>,
+        client: &mut Client,
+        topic: &str,
+    ) -> Result<Option<T>> {
         let error = match answer {
             Ok(answer) => {
                 self.since = None;
