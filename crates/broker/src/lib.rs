@@ -9,7 +9,8 @@
 //! * [`Broker`] is the core: thread-safe and without sockets; what must be durable is acknowledged by a callback after the fsync
 //!   that all partitions and connections share (group commit).
 //! * [`server::serve`] speaks the Kafka protocol on a listener. Record batches pass through as bytes, in both directions.
-//! * It does not replicate, and it does not authenticate: put it on loopback or a private network.
+//! * [`security`]: TLS, SASL, users, ACLs. Off by default: then put it on loopback or a private network.
+//! * It does not replicate.
 //!
 //! # On disk
 //! ```text
@@ -17,7 +18,9 @@
 //!   meta/cluster.json         the cluster's id                       ┐ replaced atomically: written beside,
 //!   meta/topics.json          topics: id, partitions, configs        │ fsynced, renamed, folder fsynced
 //!   meta/configs.json         configs that were set at run time      │
-//!   meta/producer-ids.json    producer ids given out so far          ┘
+//!   meta/producer-ids.json    producer ids given out so far          │
+//!   meta/acls.json            rules of who may do what               │
+//!   meta/users.json           SCRAM credentials (mode 0600)          ┘
 //!   meta/topics.log           changes since topics.json, one line each, fsynced
 //!   <topic>-<partition>/      one bd_log::Log
 //!   __consumer_offsets-<n>/   committed offsets and groups, Kafka's own record format
