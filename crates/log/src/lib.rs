@@ -1,8 +1,8 @@
-//! One partition of a streaming log on disk: append, make durable, read, recover, delete.
+//! One partition of a streaming log on disk: append, make durable, read, recover, compact, delete.
 //!
 //! It stores record batches in Kafka's format v2 byte for byte as the producer sent them, keeps what idempotent and
 //! transactional producers need ([`Log::append`], [`Log::append_marker`]), and finds records by offset and by timestamp.
-//! It knows no topics, no network, no groups, no replication and no compaction: a broker puts these around it.
+//! It knows no topics, no network, no groups, no replication: a broker puts these around it.
 //!
 //! ```text
 //!              append (one pwrite)                         sync (fdatasync, shared by all who wait)
@@ -43,6 +43,8 @@
 //! | `recovery-point` | CRC-32C, then an offset (i64): everything before it was fsynced | after each fsync, in place |
 //! | `start-offset` | CRC-32C, then the first offset (i64) after a deletion; absent: the first segment's base | on deletion |
 //! | `clean-shutdown` | CRC-32C, then end offset, base and size of the last segment (i64 each) | at a clean shutdown |
+//! | `cleaner-checkpoint` | CRC-32C, then the first offset not compacted, and the one below which batches may be missing (i64) | by compaction |
+//! | `compaction-swap`, `*.cleaned` | a compaction that exchanges segments just now: what replaces what, and the new files | by compaction |
 //!
 //! Numbers are big endian. The indexes of the segment being written live in memory: an append is one write call. An index
 //! file says how many bytes of log it covers, so one of an earlier time is recognised and rebuilt.
@@ -101,6 +103,13 @@
 //!
 //! After a kill of the process the recovery point is exact, because the page cache survives. After power loss it may be
 //! older (it is fsynced itself only now and then), never newer.
+//!
+//! # Compacting
+//! With [`CleanupPolicy::Compact`] a run ([`Log::compact`], as Apache Kafka's log cleaner) writes the sealed segments again
+//! without the records that a later one of the same key supersedes, without those of aborted transactions, and without
+//! tombstones and markers whose time has passed. Offsets stay, so that gaps appear, but only below the offset that
+//! `cleaner-checkpoint` names: above it a missing batch is damage, as in any other log. The new segments take the places of
+//! the old ones in a way that a crash at any moment leaves either; a start finishes what was begun. Readers go on meanwhile.
 //!
 //! # Deleting
 //! From the front only. The new start offset is made durable first, then whole segments before it are deleted, oldest
