@@ -3,6 +3,7 @@
 //! * classic (`state`, `member`, `leaving`, `static_members`): members elect a leader that assigns;
 //! * `consumer` (KIP-848): the coordinator assigns.
 
+mod checks;
 mod commit;
 mod consumer;
 mod consumer_api;

@@ -46,6 +46,9 @@ impl State {
     }
 }
 
+/// So many ids may be given out and not yet used.
+const MAX_PENDING: usize = 10_000;
+
 /// What comes out of the state machine.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect<J, S> {
@@ -142,7 +145,9 @@ impl<J, S> Group<J, S> {
             self.join_static(now, &instance, request, reply, new_id, &mut out);
         } else if request.member_id.is_empty() {
             let id = new_id(&request.client_id);
-            if request.require_known_member_id {
+            if request.require_known_member_id && self.pending.len() >= MAX_PENDING {
+                out.push(Effect::Joined(reply, JoinResponse::failed("", E::GroupMaxSizeReached)));
+            } else if request.require_known_member_id {
                 self.pending.insert(id.clone(), now + Millis::from(request.session_timeout_ms));
                 out.push(Effect::Joined(reply, JoinResponse::failed(&id, E::MemberIdRequired)));
             } else {
@@ -376,18 +381,6 @@ impl<J, S> Group<J, S> {
         }
     }
 
-    /// Whether this is a member, by id and static id.
-    pub fn check_member(&self, member: MemberRef<'_>) -> Result<(), E> {
-        if let Some(instance) = member.instance_id {
-            return match self.statics.get(instance) {
-                None => Err(E::UnknownMemberId),
-                Some(id) if id != member.member_id => Err(E::FencedInstanceId),
-                Some(_) => Ok(()),
-            };
-        }
-        if self.members.contains_key(member.member_id) { Ok(()) } else { Err(E::UnknownMemberId) }
-    }
-
     /// A member asks for its assignment.
     pub fn sync(&mut self, now: Millis, request: SyncRequest, reply: S) -> Effects<J, S> {
         let mut out = Vec::new();
@@ -469,57 +462,6 @@ impl<J, S> Group<J, S> {
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
             assignment,
-        }
-    }
-
-    /// A member is alive. `Err` says what it must do.
-    pub fn heartbeat(&mut self, now: Millis, member: MemberRef<'_>, generation: i32) -> Result<(), E> {
-        if self.state == State::Dead {
-            return Err(E::CoordinatorNotAvailable);
-        }
-        self.check_member(member)?;
-        if generation != self.generation {
-            return Err(E::IllegalGeneration);
-        }
-        if let Some(member) = self.members.get_mut(member.member_id) {
-            member.touch(now);
-        }
-        match self.state {
-            State::PreparingRebalance => Err(E::RebalanceInProgress),
-            State::Empty => Err(E::UnknownMemberId),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether these offsets may be committed (KIP-447 for transactional ones).
-    pub fn check_commit(
-        &mut self,
-        now: Millis,
-        member: MemberRef<'_>,
-        generation: i32,
-        transactional: bool,
-    ) -> Result<(), E> {
-        if self.state == State::Dead {
-            return Err(E::CoordinatorNotAvailable);
-        }
-        if generation < 0 && self.state == State::Empty {
-            return Ok(());
-        }
-        let anonymous = generation < 0 && member.member_id.is_empty() && member.instance_id.is_none();
-        if anonymous {
-            return if transactional { Ok(()) } else { Err(E::UnknownMemberId) };
-        }
-        self.check_member(member)?;
-        if generation != self.generation {
-            return Err(E::IllegalGeneration);
-        }
-        if let Some(member) = self.members.get_mut(member.member_id) {
-            member.touch(now);
-        }
-        if self.state == State::CompletingRebalance && !transactional {
-            Err(E::RebalanceInProgress)
-        } else {
-            Ok(())
         }
     }
 }

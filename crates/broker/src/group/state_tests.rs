@@ -301,3 +301,46 @@ fn a_dead_group_refuses_everything() {
     assert_eq!(group.heartbeat(0, me("a"), 1), Err(E::CoordinatorNotAvailable));
     assert_eq!(group.leave(0, me("a")).0, Err(E::CoordinatorNotAvailable));
 }
+
+#[test]
+fn only_so_many_ids_are_given_out_ahead() {
+    let mut group = TestGroup::new(0);
+    let ask = || JoinRequest { require_known_member_id: true, ..request("") };
+    for i in 0..10_000 {
+        group.join(0, ask(), "ask", |_| format!("m{i}"));
+    }
+    assert_eq!(text(group.join(0, ask(), "late", |_| "x".into())), ["late: GroupMaxSizeReached "]);
+    group.tick(10_000);
+    assert_eq!(text(group.join(10_000, ask(), "ask", |_| "x".into())), ["ask: MemberIdRequired x"]);
+}
+
+#[test]
+fn a_member_that_heartbeats_and_never_syncs_is_removed() {
+    let mut group = stable(&["a", "b"]);
+    group.join(2_000, request("a"), "a", |_| panic!());
+    group.join(2_000, request("b"), "b", |_| panic!());
+    // The leader assigns, so the group is stable, but b does not ask for its part.
+    group.sync(2_001, sync_request("a", 2, vec![]), "a sync");
+    assert_eq!(group.state, State::Stable);
+    for at in (2_000..62_000).step_by(5_000) {
+        assert_eq!(group.heartbeat(at, me("a"), 2), Ok(()));
+        assert_eq!(group.heartbeat(at, me("b"), 2), Ok(()));
+        assert!(group.tick(at).is_empty(), "{at}");
+    }
+    group.tick(62_000);
+    assert_eq!(group.state, State::PreparingRebalance);
+    assert!(!group.members.contains_key("b"));
+}
+
+#[test]
+fn a_static_member_with_other_metadata_and_the_same_protocol_makes_no_rebalance() {
+    let mut group = TestGroup::new(0);
+    group.join(0, static_request("", "i"), "a", |_| "a1".into());
+    group.sync(0, sync_request("a1", 1, vec![("a1".into(), Bytes::from_static(b"p"))]), "a");
+    let other = JoinRequest {
+        protocols: vec![("range".into(), Bytes::from_static(b"other"))],
+        ..static_request("", "i")
+    };
+    assert_eq!(text(group.join(1, other, "a", |_| "a2".into())), ["changed", "a: a2 gen 1 leader a1 []"]);
+    assert_eq!(group.state, State::Stable);
+}

@@ -329,7 +329,8 @@ impl ConsumerGroup {
                 now,
             );
         }
-        group.generation = self.epoch;
+        // That of the members: the group's own grew when the last of the others left.
+        group.generation = self.target_epoch;
         group.protocol_type = Some(CONSUMER.to_owned());
         group.protocol = common.and_then(|c| c.into_iter().next().cloned());
         group.leader = self.members.keys().next().cloned();
