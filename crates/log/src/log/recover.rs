@@ -144,10 +144,13 @@ impl Scan<'_> {
                 cut_off = true;
             }
             let file = segment.file()?;
+            let len = file.len().map_err(|e| LogError::io("stat", &last, e))?;
             let cut = cut(&*file, position).map_err(|e| LogError::io("truncate", &last, e))?;
             self.opened.recovery.truncated_bytes += cut;
-            if let Some(from) = rewrite_from {
-                rewrite(&*file, from, position).map_err(|e| LogError::io("make durable", &last, e))?;
+            // Also what was only cut: or it might come up again between the sectors of a later append that power loss undoes.
+            if rewrite_from.is_some() || len > position {
+                rewrite(&*file, rewrite_from.unwrap_or(position), position)
+                    .map_err(|e| LogError::io("make durable", &last, e))?;
             }
             segment.publish(position);
             self.opened.segments.push(segment);
