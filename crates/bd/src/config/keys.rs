@@ -197,6 +197,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Partitions of topics that are created without a number",
     ),
     key(
+        "broker",
+        Kind::Properties,
+        "{}",
+        "More of the embedded log's settings, under Kafka's names, such as log.retention.ms or message.max.bytes",
+    ),
+    key(
         "topics",
         Kind::Topics,
         "{}",

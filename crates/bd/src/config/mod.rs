@@ -153,6 +153,8 @@ pub(crate) struct Config {
     pub(crate) security: SecuritySettings,
     pub(crate) auto_create_topics: bool,
     pub(crate) num_partitions: i32,
+    /// More broker settings, by Kafka's names.
+    pub(crate) broker: BTreeMap<String, String>,
     pub(crate) topics: Vec<TopicSpec>,
     pub(crate) sql: Vec<PathBuf>,
     pub(crate) engine: EngineSettings,
@@ -239,6 +241,7 @@ impl Config {
             listeners,
             auto_create_topics: text("auto.create.topics.enable")? == "true",
             num_partitions: i32::try_from(number("num.partitions")?)?,
+            broker: properties(settings, "broker"),
             topics: topics(settings),
             sql: files(settings, "sql"),
             engine: EngineSettings {

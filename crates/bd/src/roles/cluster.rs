@@ -44,6 +44,9 @@ impl BrokerRole {
         settings.auto_create_topics = config.auto_create_topics;
         settings.num_partitions = config.num_partitions;
         settings.security = config.security.broker();
+        for (name, value) in &config.broker {
+            settings.set(name, value).with_context(|| format!("broker.{name}"))?;
+        }
         if let Some(kill) = kill {
             settings.fs = kill.fs();
         }
