@@ -114,7 +114,8 @@ impl Call {
 
     /// Room for the length, and the response header.
     pub(crate) fn begin(&self) -> BytesMut {
-        let mut frame = BytesMut::new();
+        // Most answers are no longer.
+        let mut frame = BytesMut::with_capacity(256);
         frame.put_i32(0);
         frame.put_i32(self.correlation_id);
         if self.api.response_header_version(self.version) >= 1 {
