@@ -80,9 +80,12 @@ fn a_partition_named_twice_is_refused() {
     let server = start(dir.path());
     server.broker.topics().create("t", 2, BTreeMap::new()).unwrap();
     let asked = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(-1);
-    let topic = ListOffsetsTopic::default()
-        .with_name(name("t"))
-        .with_partitions(vec![asked(0), asked(1), asked(0), asked(2)]);
+    let topic = ListOffsetsTopic::default().with_name(name("t")).with_partitions(vec![
+        asked(0),
+        asked(1),
+        asked(0),
+        asked(2),
+    ]);
     let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
     let answer = Raw::connect(&server.address).call(10, &request);
     let codes: Vec<i16> = answer.topics[0].partitions.iter().map(|p| p.error_code).collect();

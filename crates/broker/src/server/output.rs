@@ -13,9 +13,11 @@ use rustix::fs::{Advice, sendfile};
 use rustix::io::ReadWriteFlags;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZero;
 use std::os::fd::BorrowedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -53,25 +55,38 @@ pub(super) async fn write<T: Transport>(
     socket.flush().await
 }
 
-/// Writes what it can of the pieces in memory at the front.
+/// Writes what it can of the pieces in memory at the front. The slices are made anew for each try, so that a connection which
+/// waits does not hold them.
 async fn write_bytes<T: Transport>(socket: &mut T, pieces: &VecDeque<Piece>) -> io::Result<usize> {
+    let file_follows = pieces.iter().take(MAX_PIECES).any(|piece| matches!(piece, Piece::File(_)));
+    let written = match socket.plain() {
+        // The head of a file leaves with its first bytes, not in a packet of its own.
+        Some(plain) if file_follows => {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            let send = || {
+                with_slices(pieces, |slices| {
+                    Ok(sendmsg(plain, slices, &mut SendAncillaryBuffer::default(), flags)?)
+                })
+            };
+            plain.async_io(Interest::WRITABLE, send).await?
+        }
+        _ => {
+            let mut socket = Pin::new(socket);
+            poll_fn(|cx| with_slices(pieces, |slices| socket.as_mut().poll_write_vectored(cx, slices)))
+                .await?
+        }
+    };
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+fn with_slices<R>(pieces: &VecDeque<Piece>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
     let mut slices = [IoSlice::new(&[]); MAX_PIECES];
     let bytes = pieces.iter().map_while(|piece| match piece {
         Piece::Bytes(bytes) => Some(bytes),
         Piece::File(_) => None,
     });
     let n = slices.iter_mut().zip(bytes).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
-    let slices = slices.get(..n).unwrap_or_default();
-    let written = match socket.plain() {
-        // A file follows: the head leaves with its first bytes, not in a packet of its own.
-        Some(plain) if n < pieces.len() => {
-            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-            let send = || Ok(sendmsg(plain, slices, &mut SendAncillaryBuffer::default(), flags)?);
-            plain.async_io(Interest::WRITABLE, send).await?
-        }
-        _ => socket.write_vectored(slices).await?,
-    };
-    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+    write(slices.get(..n).unwrap_or_default())
 }
 
 fn skip(pieces: &mut VecDeque<Piece>, mut written: usize) {

@@ -52,7 +52,8 @@ pub(super) async fn secured(listener: &ListenerConfig, socket: TcpStream) -> io:
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     };
     let acceptor = TlsAcceptor::from(Arc::clone(tls));
-    match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
+    // On the heap: it is large, and connections without TLS would hold room for it.
+    match Box::pin(tokio::time::timeout(HANDSHAKE, acceptor.accept(socket))).await {
         Ok(Ok(stream)) => Ok(Secured::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("TLS handshake: {error}"))),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "TLS handshake not done in time")),
