@@ -16,7 +16,7 @@ pub(crate) fn broker_metrics(broker: &Broker) -> String {
 }
 
 fn totals(page: &mut Page, counters: &CountersSnapshot) {
-    let all: [(&str, &str, &str, u64); 10] = [
+    let all: [(&str, &str, &str, u64); 12] = [
         (
             "bd_broker_messages_in_total",
             "counter",
