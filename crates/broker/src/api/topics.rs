@@ -171,7 +171,8 @@ fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, TopicE
                 E::InvalidReplicationFactor,
                 format!(
                     "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} \
-                     cannot be reached because only 1 broker(s) are registered."
+                     cannot be reached because only 1 broker(s) are registered or some brokers have all their log \
+                     directories cordoned."
                 ),
             )),
             (_, -1) => Ok(new(broker.config().num_partitions, configs)),

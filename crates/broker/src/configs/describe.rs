@@ -125,14 +125,15 @@ impl Configs {
     /// All configs of a group, by name.
     pub(crate) fn describe_group(&self, group: &str) -> Vec<Entry> {
         let entry = |config: &super::group::GroupConfig| {
-            let own = self.group_value(group, config.name);
-            let source = if own.is_some() { Source::Group } else { Source::Default };
-            let value = own.unwrap_or_else(|| config.default.to_string());
-            let synonyms = vec![Synonym { source, name: config.name.to_owned(), value: value.clone() }];
+            let mut synonyms = self.synonyms(&[(config.broker, 1)]);
+            if let Some(value) = self.group_value(group, config.name) {
+                synonyms.insert(0, Synonym { source: Source::Group, name: config.name.to_owned(), value });
+            }
+            let in_force = synonyms.first();
             Entry {
                 name: config.name.to_owned(),
-                value: Some(value),
-                source,
+                value: Some(in_force.map_or_else(|| config.default.to_string(), |s| s.value.clone())),
+                source: in_force.map_or(Source::Default, |s| s.source),
                 kind: Kind::Int,
                 read_only: false,
                 synonyms,

@@ -6,6 +6,8 @@ use super::def::{ConfigError, Kind, Rule, canonical};
 /// One config of groups.
 pub(crate) struct GroupConfig {
     pub name: &'static str,
+    /// The broker setting that holds for groups without a value of their own.
+    pub broker: &'static str,
     /// Kafka's default, and the bounds that Kafka's broker settings have by default.
     pub default: i64,
     pub least: (&'static str, i64),
@@ -17,6 +19,7 @@ pub(crate) struct GroupConfig {
 pub(crate) static GROUP_CONFIGS: &[GroupConfig] = &[
     GroupConfig {
         name: "consumer.heartbeat.interval.ms",
+        broker: "group.consumer.heartbeat.interval.ms",
         default: 5_000,
         least: ("group.consumer.min.heartbeat.interval.ms", 5_000),
         most: ("group.consumer.max.heartbeat.interval.ms", 15_000),
@@ -24,6 +27,7 @@ pub(crate) static GROUP_CONFIGS: &[GroupConfig] = &[
     },
     GroupConfig {
         name: "consumer.session.timeout.ms",
+        broker: "group.consumer.session.timeout.ms",
         default: 45_000,
         least: ("group.consumer.min.session.timeout.ms", 45_000),
         most: ("group.consumer.max.session.timeout.ms", 60_000),

@@ -4,8 +4,7 @@ use kafka_protocol::messages::ApiKey;
 
 /// `(api, lowest, highest version)` that are decoded and answered.
 ///
-/// Upper bounds below the newest are choices: ListGroups 5 belongs to features (new group types) that one node without them has
-/// no answer for.
+/// `docs/compatibility.md` tells them to users, and why some are lower than Kafka's.
 pub(crate) const SPOKEN: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
@@ -13,7 +12,7 @@ pub(crate) const SPOKEN: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Metadata, 0, 13),
     (ApiKey::OffsetCommit, 2, 9),
     (ApiKey::OffsetFetch, 1, 9),
-    (ApiKey::FindCoordinator, 0, 4),
+    (ApiKey::FindCoordinator, 0, 6),
     (ApiKey::JoinGroup, 0, 9),
     (ApiKey::Heartbeat, 0, 4),
     (ApiKey::LeaveGroup, 0, 5),
@@ -72,4 +71,27 @@ pub(crate) fn is_spoken(api: ApiKey, version: i16) -> bool {
 /// broker without it for one that cannot take compressed batches; no client that asks for versions then sends 0 to 2.
 pub(crate) fn advertised_lowest(api: ApiKey, lowest: i16) -> i16 {
     if api == ApiKey::Produce { 0 } else { lowest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(api, versions)` of the rows of the table under `## APIs and versions`.
+    fn documented() -> Vec<(String, String)> {
+        let doc = include_str!("../../../../docs/compatibility.md");
+        let section = doc.split("## APIs and versions").nth(1).unwrap_or_default();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            Some((cells.next()?.to_owned(), cells.next()?.to_owned()))
+        });
+        rows.skip(2).collect()
+    }
+
+    #[test]
+    fn the_documentation_tells_the_versions_that_are_spoken() {
+        let spoken = SPOKEN.iter().map(|(api, low, high)| (format!("{api:?}"), format!("{low}-{high}")));
+        assert_eq!(documented(), spoken.collect::<Vec<_>>());
+    }
 }
