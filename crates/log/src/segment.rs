@@ -370,8 +370,9 @@ impl Segment {
 
     /// Position of the last indexed batch at or before `offset`, and its offset.
     pub(crate) fn position_before(&self, offset: i64) -> Result<(u64, i64), LogError> {
-        let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
-        let found = self.last_where(INDEX, |index| &index.positions, |p: &Position| p.offset <= relative)?;
+        let found = self.last_where(INDEX, |index| &index.positions, |p: &Position| {
+            self.base_offset.saturating_add(i64::from(p.offset)) <= offset
+        })?;
         let (position, indexed) = found.map_or((0, self.base_offset), |p| {
             (u64::from(p.position), self.base_offset + i64::from(p.offset))
         });
@@ -391,8 +392,9 @@ impl Segment {
 
     /// Position and offset of the last indexed batch that starts at or before `position` and before `offset`.
     pub(crate) fn position_within(&self, offset: i64, position: u64) -> Result<Option<(u64, i64)>, LogError> {
-        let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
-        let within = |p: &Position| p.offset < relative && u64::from(p.position) <= position;
+        let within = |p: &Position| {
+            self.base_offset.saturating_add(i64::from(p.offset)) < offset && u64::from(p.position) <= position
+        };
         let found = self.last_where(INDEX, |index| &index.positions, within)?;
         Ok(found.map(|p| (u64::from(p.position), self.base_offset + i64::from(p.offset))))
     }

@@ -308,6 +308,28 @@ fn compaction_is_due_by_dirty_ratio_or_by_age() {
     assert_eq!(log.compaction_due(2 * HOUR).unwrap(), None);
 }
 
+/// A reader that starts in a segment of which nothing is left must see all of the next one.
+#[test]
+fn reads_reach_over_segments_that_compaction_left_empty() {
+    let fs = MemFs::new();
+    let config = LogConfig { segment_bytes: 2_000, index_interval_bytes: 100, ..compacted() };
+    let (log, _) = open(&fs, config).unwrap();
+    let obsolete = || (0..12).for_each(|_| drop(put(&log, kv(&[("k", Some(&"-".repeat(150)))]))));
+    obsolete();
+    let unique: Vec<i64> =
+        (0..60).map(|i| put(&log, kv(&[(&format!("u{i}"), Some("v"))])).base_offset).collect();
+    obsolete();
+    log.compact(0).unwrap();
+    assert_eq!(records(&log, 0, Isolation::HighWatermark).first().map(|(offset, _)| *offset), Some(12));
+    for from in 0..=12 {
+        let region = log.read_region(from, 1 << 20, Isolation::HighWatermark, true).unwrap();
+        let read = log.read(from, 1 << 20, Isolation::HighWatermark, true).unwrap();
+        assert_eq!(region.read().unwrap(), read.bytes, "from offset {from}");
+    }
+    let kept = offsets(&log, Isolation::HighWatermark);
+    assert!(unique.iter().all(|offset| kept.contains(offset)), "{unique:?} in {kept:?}");
+}
+
 #[test]
 fn a_map_too_small_for_the_keys_takes_more_runs() {
     let fs = MemFs::new();
