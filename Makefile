@@ -67,12 +67,16 @@ screenshot: build
 bench: build
 	@bench/run.sh "$(BD)" "$(CASES)" "$(WORLD)" "$(PEERS)"
 
-# The release build, ended by kill -9 again and again under load; half an hour.
+# The release build, ended by kill -9 again and again under load, then the models of power loss with many seeds; half an hour.
 SOAK_KILLS ?= 1000
 SOAK_SEED ?= 1
+SOAK_SEEDS ?= 20
+SOAK_CASES ?= 5000
 soak: build
 	BD_TEST_BINARIES_BUILT=1 BD_SOAK_KILLS=$(SOAK_KILLS) BD_SOAK_SEED=$(SOAK_SEED) \
 		cargo test --release -p bd-e2e --test soak -- --nocapture
+	BD_SOAK_SEEDS=$(SOAK_SEEDS) cargo test --release -p bd-broker --test power_loss -- --nocapture
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p bd-log --test model --test compaction_model
 
 # Coverage-guided, each target for so many seconds; what they find becomes a file in fuzz/artifacts.
 FUZZ_SECONDS ?= 600

@@ -244,10 +244,14 @@ impl Broker {
         self.groups.maintain();
         self.txns.maintain();
         for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
-            if let Err(error) = partition.log().apply_retention(now_ms()) {
+            if let Err(error) = partition.log().apply_retention(now_ms())
+                && !partition.is_deleted()
+            {
                 tracing::warn!(?partition, %error, "cannot apply retention");
             }
-            if let Err(error) = partition.log().rest_if_unused() {
+            if let Err(error) = partition.log().rest_if_unused()
+                && !partition.is_deleted()
+            {
                 tracing::warn!(?partition, %error, "cannot let go of a log that nobody uses");
             }
         }

@@ -1,4 +1,6 @@
 //! The power is cut at every point of a run of transactions; whatever reached the disk, the next start is right.
+//!
+//! `BD_SOAK_SEEDS` (2) says in how many ways of its own each cut loses what was not fsynced.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
 
@@ -8,6 +10,7 @@ use bd_broker::{Broker, BrokerConfig, ProduceCall, ProducerIdentity, ResponseErr
 use bd_log::batch::{BatchBuilder, Batches, RecordsIter};
 use bd_log::testing::{MemFs, PowerLoss};
 use bd_log::{Isolation, LogConfig};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -69,13 +72,24 @@ fn append(
     partition: i32,
     number: i32,
 ) -> Result<(), ResponseError> {
+    append_to(broker, producer, protocol, ("t", partition, None), number)
+}
+
+fn append_to(
+    broker: &Broker,
+    producer: ProducerIdentity,
+    protocol: TxnVersion,
+    (topic, partition, key): (&str, i32, Option<u8>),
+    number: i32,
+) -> Result<(), ResponseError> {
     let (version, sequence) = if protocol == TxnVersion::V1 { (11, number) } else { (13, 0) };
     let mut batch =
         BatchBuilder::new().producer(producer.producer_id, producer.epoch, sequence).transactional(true);
-    batch.append(0, None, Some(number.to_string().as_bytes()), &[]);
+    let key = key.map(|key| [key]);
+    batch.append(0, key.as_ref().map(|key| &key[..]), Some(number.to_string().as_bytes()), &[]);
     let (sender, receiver) = mpsc::channel();
     let call = ProduceCall { transactional_id: Some(ID), acks: -1, version };
-    broker.produce_as(call, vec![("t".into(), partition, Some(batch.build()))], move |results| {
+    broker.produce_as(call, vec![(topic.into(), partition, Some(batch.build()))], move |results| {
         let _ = sender.send(results);
     });
     receiver.recv().unwrap()[0].error.map_or(Ok(()), Err)
@@ -108,7 +122,12 @@ fn run(broker: &Broker, protocol: TxnVersion, told: &mut Told) -> Result<(), Res
 
 /// The numbers that a read_committed reader finds.
 fn read(broker: &Broker, partition: i32) -> Vec<i32> {
-    let partition = broker.topics().partition("t", partition).unwrap();
+    read_keyed(broker, "t", partition).into_iter().map(|(_, number)| number).collect()
+}
+
+/// The keys (of one byte, 0 without) and numbers that a read_committed reader finds.
+fn read_keyed(broker: &Broker, topic: &str, partition: i32) -> Vec<(u8, i32)> {
+    let partition = broker.topics().partition(topic, partition).unwrap();
     let mut numbers = Vec::new();
     let mut offset = partition.log().start_offset();
     loop {
@@ -127,8 +146,9 @@ fn read(broker: &Broker, partition: i32) -> Vec<i32> {
             }
             let batch = &read.bytes[range];
             for record in RecordsIter::new(batch).unwrap() {
-                let value = &batch[record.unwrap().value.unwrap()];
-                numbers.push(std::str::from_utf8(value).unwrap().parse().unwrap());
+                let record = record.unwrap();
+                let value = std::str::from_utf8(&batch[record.value.unwrap()]).unwrap();
+                numbers.push((record.key.map_or(0, |key| batch[key][0]), value.parse().unwrap()));
             }
         }
         offset = read.next_offset;
@@ -161,6 +181,10 @@ fn check(broker: &Broker, told: &Told, context: &str) {
     }
 }
 
+fn seeds() -> u64 {
+    std::env::var("BD_SOAK_SEEDS").map_or(2, |text| text.parse().unwrap())
+}
+
 /// Cuts the power in a run of `work` at every third change of the disk, in several ways, and hands what is left to `check`, until
 /// a run ends before its cut.
 fn at_every_cut<T: Default>(
@@ -168,7 +192,8 @@ fn at_every_cut<T: Default>(
     mut check: impl FnMut(&MemFs, T, &str),
 ) {
     for cut in (0..).step_by(3) {
-        for loss in [PowerLoss::DropUnsynced, PowerLoss::Random(cut), PowerLoss::Random(cut + 100_000)] {
+        let random = (0..seeds()).map(|seed| PowerLoss::Random(cut + seed * 100_000));
+        for loss in std::iter::once(PowerLoss::DropUnsynced).chain(random) {
             let fs = MemFs::new();
             fs.cut_power_after(cut);
             let mut told = T::default();
@@ -204,6 +229,64 @@ fn after_a_power_loss_at_any_point_transactions_are_whole_and_none_is_lost() {
             },
         );
     }
+}
+
+/// The key that a transaction writes: the same for one that commits and one that aborts.
+fn key_of(number: i32) -> u8 {
+    b'a' + (number / 2 % 2) as u8
+}
+
+/// As [`run`], but each transaction writes a key of a compacted topic, too, and then all logs are compacted that can be, as some
+/// days later, and retention runs.
+fn run_compacted(broker: &Broker, told: &mut Told) -> Result<(), ResponseError> {
+    const V2: TxnVersion = TxnVersion::V2;
+    const EIGHT_DAYS_MS: i64 = 8 * 24 * 3_600_000;
+    broker.topics().create("t", 2, Default::default()).map_err(|e| e.code())?;
+    let compacted = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
+    broker.topics().create("keyed", 1, compacted).map_err(|e| e.code())?;
+    let mut producer = broker.txns().init_producer(Some(ID), 60_000, None)?;
+    let mut later = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    for number in 0..TRANSACTIONS {
+        append(broker, producer, V2, 0, number)?;
+        append(broker, producer, V2, 1, number)?;
+        append_to(broker, producer, V2, ("keyed", 0, Some(key_of(number))), number)?;
+        offsets(broker, producer, V2, i64::from(number))?;
+        let commit = number % 2 == 0;
+        if commit {
+            told.unsure = Some(number);
+        }
+        producer = broker.txns().end_as(ID, producer, commit, V2)?;
+        if commit {
+            told.unsure = None;
+            told.committed.push(number);
+        }
+        later += EIGHT_DAYS_MS;
+        for topic in ["keyed", "__consumer_offsets", "__transaction_state"] {
+            let partition = broker.topics().partition(topic, 0).unwrap();
+            // After a cut it fails, as the next append does.
+            let _ = partition.log().compact(later);
+        }
+        broker.maintain();
+    }
+    Ok(())
+}
+
+#[test]
+fn compaction_and_retention_lose_nothing_of_what_transactions_wrote() {
+    at_every_cut(run_compacted, |fs, told, context| {
+        for start in ["first", "second"] {
+            let context = format!("{context}, {start} start");
+            let broker = reopened(fs, &context);
+            check(&broker, &told, &context);
+            if broker.topics().get("keyed").is_none() {
+                assert!(told.committed.is_empty(), "{context}: the topic is lost");
+                continue;
+            }
+            let last = |pairs: Vec<(u8, i32)>| pairs.into_iter().collect::<BTreeMap<u8, i32>>();
+            let expected = read(&broker, 0).into_iter().map(|number| (key_of(number), number)).collect();
+            assert_eq!(last(read_keyed(&broker, "keyed", 0)), last(expected), "{context}");
+        }
+    });
 }
 
 /// A producer that outlives the broker: what it is in the middle of.

@@ -11,7 +11,7 @@ use bd_log::batch::{BatchBuilder, Batches};
 use bd_log::compression::Codec;
 use bd_log::inspect::verify;
 use bd_log::testing::MemFs;
-use bd_log::{CleanupPolicy, Isolation, Log, LogConfig};
+use bd_log::{CleanupPolicy, Fs, Isolation, Log, LogConfig};
 use bytes::BytesMut;
 use support::*;
 
@@ -197,6 +197,43 @@ fn a_marker_goes_only_after_its_records_and_its_time() {
     log.compact(2 * HOUR).unwrap();
     assert_eq!(controls(), [] as [i64; 0]);
     sound(&fs);
+}
+
+#[test]
+fn what_is_left_of_the_marker_of_a_producer_that_is_still_known_ends_its_transaction() {
+    let fs = MemFs::new();
+    let settings = LogConfig { delete_retention_ms: 0, ..compacted() };
+    let (mut log, _) = open(&fs, settings.clone()).unwrap();
+    for commit in [false, true] {
+        // With the second protocol of transactions each marker begins an epoch: then it is all that is known of the producer.
+        let epoch = i16::from(commit);
+        let builder = BatchBuilder::new().producer(7, epoch, 0).transactional(true);
+        put(&log, of(builder, &[("a", Some("in a transaction"))]));
+        log.append_marker(7, epoch + 1, commit, 0, 0).unwrap();
+        log.sync().unwrap();
+        for round in 1..5 {
+            seal(&log);
+            log.compact(round * HOUR).unwrap();
+            if commit {
+                let seen = seen(&log, Isolation::LastStable, log.end_offset());
+                assert!(seen.iter().any(|(_, key, _)| key == "a"), "the committed record, round {round}");
+            }
+        }
+        // Clients end an aborted transaction at its marker, so none is told of that has none.
+        let read = log.read(0, 1 << 20, Isolation::LastStable, true).unwrap();
+        assert_eq!(read.aborted, [], "{commit}");
+        sound(&fs);
+        // A start that has to read all of it, since the derived files are lost.
+        drop(log);
+        for path in fs.list(std::path::Path::new(DIR)).unwrap() {
+            if path.extension().is_some_and(|e| e == "index" || e == "snapshot") {
+                fs.remove(&path).unwrap();
+            }
+        }
+        log = open(&fs, settings.clone()).unwrap().0;
+        let seen = seen(&log, Isolation::LastStable, log.end_offset());
+        assert_eq!(seen.iter().any(|(_, key, _)| key == "a"), commit);
+    }
 }
 
 fn controls(log: &Log) -> Vec<i64> {

@@ -286,7 +286,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(150), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_history_gives_each_key_its_last_record(actions in prop::collection::vec(action(), 1..120)) {
         let fs = MemFs::new();

@@ -311,7 +311,7 @@ fn run(actions: Vec<Action>, config: LogConfig, pad: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(250), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_history_gives_the_records_of_the_model(actions in prop::collection::vec(action(), 1..80)) {
         run(actions, config(), 0);
@@ -326,7 +326,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(80), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn so_it_is_with_zeros_written_ahead(actions in prop::collection::vec(action(), 20..60)) {
         run(actions, LogConfig { segment_bytes: 150_000, index_interval_bytes: 4_000, ..config() }, 2_500);

@@ -26,15 +26,16 @@ impl ControlMarker {
         builder.build()
     }
 
-    /// Reads the marker of a control batch; `None` for a control record of another type, which readers must ignore.
+    /// Reads the marker of a control batch; `None` for a control record of another type, which readers must ignore, and for a
+    /// batch that compaction has emptied.
     ///
     /// # Errors
-    /// [`BatchError`] if the bytes are not a control batch with one whole record.
+    /// [`BatchError`] if the bytes are not a control batch with a whole record.
     pub fn parse(batch: &[u8]) -> Result<Option<ControlMarker>, BatchError> {
         let malformed =
             |field, value: usize| BatchError::Field { field, value: value as i64, reason: "not a marker" };
         let mut records = RecordsIter::new(batch)?;
-        let record = records.next().ok_or_else(|| malformed("record count", 0))??;
+        let Some(record) = records.next().transpose()? else { return Ok(None) };
         let key = record.key.and_then(|r| batch.get(r)).unwrap_or_default();
         let commit = match key {
             [_, _, 0, 0, ..] => false,

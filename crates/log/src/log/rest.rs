@@ -19,7 +19,7 @@ pub struct Resting {
     pub first_unstable: i64,
     /// Bytes of all segments' logs.
     pub size_bytes: u64,
-    /// Greatest timestamp in the first segment, ms; `i64::MAX` if it is empty. Nothing expires before it does.
+    /// Greatest timestamp in the first segment that is not empty, ms; `i64::MAX` if all are. Nothing expires before it does.
     pub oldest_ms: i64,
 }
 
@@ -166,7 +166,7 @@ impl Log {
 impl OpenLog {
     fn resting(&self) -> Resting {
         let segments = self.segments.read();
-        let oldest = segments.values().next().and_then(|first| first.newest());
+        let oldest = segments.values().find_map(|segment| segment.newest());
         Resting {
             start_offset: self.start_offset(),
             end_offset: self.end_offset(),

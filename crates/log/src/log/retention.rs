@@ -37,18 +37,15 @@ impl OpenLog {
         let mut syncer = self.syncer.lock();
         let config = self.config();
         let deletes = config.cleanup_policy.deletes();
+        // Of some segments compaction leaves nothing, so that they have no time: they go with those behind them.
         let expired = |segment: &Segment| {
-            let newest = segment.newest().map(|newest| newest.timestamp);
-            deletes
-                && config
-                    .retention_ms
-                    .zip(newest)
-                    .is_some_and(|(ms, newest)| newest < now_ms.saturating_sub(ms))
+            let newest = segment.newest().map_or(i64::MIN, |newest| newest.timestamp);
+            deletes && config.retention_ms.is_some_and(|ms| newest < now_ms.saturating_sub(ms))
         };
         {
             let mut writer = self.writer.lock();
             self.producers.lock().expire(now_ms.saturating_sub(config.producer_id_expiration_ms));
-            let all = self.segments.read().values().all(|segment| expired(segment) || segment.size() == 0);
+            let all = self.segments.read().values().all(|segment| expired(segment));
             if all && self.active().size() > 0 && self.writable().is_ok() {
                 self.roll(&mut writer)?;
             }

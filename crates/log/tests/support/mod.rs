@@ -22,6 +22,11 @@ pub fn segment(base: i64) -> PathBuf {
     Path::new(DIR).join(format!("{base:020}.log"))
 }
 
+/// How many random cases: `PROPTEST_CASES`, else `default`.
+pub fn cases(default: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(default, |text| text.parse().unwrap())
+}
+
 /// A batch without producer, one record per value, timestamps as given.
 pub fn plain(records: &[(i64, &str)]) -> BytesMut {
     let mut builder = BatchBuilder::new();

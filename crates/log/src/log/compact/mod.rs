@@ -133,18 +133,25 @@ impl OpenLog {
         }
         let first = cleanable.segments.first().map_or(0, |s| s.base_offset);
         let mut throttle = Throttle::new(config.cleaner_io_bytes_per_second);
-        let map = self.map(&cleanable, &config, &mut throttle)?;
+        let read = self.map(&cleanable, &config, &mut throttle);
+        let read = read.and_then(|map| Ok((map, self.aborted(first, cleanable.end)?)));
+        let (map, aborted) = match read {
+            // Its start was deleted meanwhile, which is no fault; the next run sees to the rest.
+            Err(_) if !self.are_current(&cleanable.segments) && self.check_running().is_ok() => {
+                return Ok(done);
+            }
+            other => other?,
+        };
         let end = map.latest + 1;
         let before = self.cleaner.checkpoint();
         self.checkpoint(Checkpoint { gaps_below: before.gaps_below.max(cleanable.end), ..before })?;
-        let txns = Transactions::new(self.aborted(first, cleanable.end)?);
+        let txns = Transactions::new(aborted);
         let mut rules = Rules { config: &config, map, txns, now: now_ms, end: cleanable.end };
         let segments: Vec<_> = cleanable.segments.iter().filter(|s| s.base_offset < end).cloned().collect();
         let next = cleanable.segments.get(segments.len()).map_or(cleanable.end, |s| s.base_offset);
         for (group, next) in groups(&segments, next, config.segment_bytes) {
             match self.compact_group(group, next, &mut rules, &mut throttle, &mut done) {
                 Ok(()) => {}
-                // Its start was deleted meanwhile, which is no fault; the next run sees to the rest.
                 Err(_) if !self.are_current(group) && self.check_running().is_ok() => return Ok(done),
                 Err(error) => return Err(error),
             }
@@ -202,6 +209,9 @@ impl OpenLog {
 
     fn cleanable(&self, config: &LogConfig, now_ms: i64) -> Cleanable {
         let stable = self.last_stable_offset().min(self.durable_offset());
+        let tail = self.tail.lock();
+        // The next sync cuts off its zeros, and its indexes are written after that: not yet the files to be replaced.
+        let unsynced = tail.sealed.first().map_or(i64::MAX, |(segment, _)| segment.base_offset);
         let segments = self.segments.read();
         let first_dirty = self.cleaner.checkpoint().first_dirty.max(self.start_offset());
         let mut cleanable = Cleanable { segments: Vec::new(), first_dirty, end: first_dirty };
@@ -211,7 +221,7 @@ impl OpenLog {
                 && segment.newest().is_some_and(|newest| {
                     newest.timestamp > now_ms.saturating_sub(config.min_compaction_lag_ms)
                 });
-            if *next > stable || is_young {
+            if *next > stable || *base >= unsynced || is_young {
                 break;
             }
             cleanable.segments.push(segment.clone());
@@ -271,7 +281,9 @@ impl OpenLog {
             swapped.map_err(|error| self.poison(&error))?
         };
         if swapped {
-            swap.finish(&*self.fs, &self.dir, &replaced)?;
+            // What is announced must be finished before anything else is: else by the next start.
+            let finished = swap.finish(&*self.fs, &self.dir, &replaced);
+            finished.map_err(|error| self.poison(&error))?;
         } else {
             swap.withdraw(&*self.fs, &self.dir)?;
             swap::discard(&*self.fs, &self.dir, swap.base);
@@ -322,4 +334,33 @@ fn decode(bytes: &Bytes, header: &BatchHeader) -> Option<Bytes> {
             tracing::warn!(offset, %error, "a batch is not compacted, since its records cannot be read");
         })
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::batch::BatchBuilder;
+    use crate::testing::MemFs;
+    use crate::{CleanupPolicy, Log, LogConfig};
+
+    #[test]
+    fn a_sealed_segment_waits_for_the_sync_that_completes_its_files() {
+        let config =
+            LogConfig { cleanup_policy: CleanupPolicy::Compact, segment_bytes: 300, ..LogConfig::default() };
+        let (log, _) = Log::open(Arc::new(MemFs::new()), Path::new("/topic-0"), config.clone()).unwrap();
+        let append = |value: &[u8]| {
+            let mut batch = BatchBuilder::new();
+            batch.append(1, Some(b"key"), Some(value), &[]);
+            log.append(batch.build(), 0).unwrap();
+        };
+        append(&[1; 100]);
+        log.sync().unwrap();
+        append(&[2; 200]); // does not fit: what is durable is sealed now, and not yet cut to its length
+        let cleanable = || log.open.read().as_ref().unwrap().cleanable(&config, 1_000).segments.len();
+        assert_eq!(cleanable(), 0);
+        log.sync().unwrap();
+        assert_eq!(cleanable(), 1);
+    }
 }

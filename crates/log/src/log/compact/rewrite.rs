@@ -56,13 +56,14 @@ enum Fate {
 }
 
 impl Rules<'_> {
+    /// What becomes of a batch, and whether it is a marker of whose transaction nothing is left.
     fn judge(
         &mut self,
         bytes: &Bytes,
         header: &BatchHeader,
         last: &HashMap<i64, LastOf>,
         done: &mut Compacted,
-    ) -> Result<Fate, LogError> {
+    ) -> Result<(Fate, bool), LogError> {
         let marker = if header.is_control() { ControlMarker::parse(bytes)? } else { None };
         // A marker goes when nothing is left of its transaction and its time has passed, records of an aborted one at once.
         let (spent, drops_all) = if header.is_control() {
@@ -80,9 +81,9 @@ impl Rules<'_> {
         done.records_read += header.record_count.max(0) as u64;
         if drops_all && !must_stay {
             done.records_removed += header.record_count.max(0) as u64;
-            return Ok(Fate::Dropped);
+            return Ok((Fate::Dropped, spent));
         }
-        let Some(plain) = decode(bytes, header) else { return Ok(Fate::AsItIs) };
+        let Some(plain) = decode(bytes, header) else { return Ok((Fate::AsItIs, spent)) };
         let kept = Kept::of(&plain, |record| {
             let key = record.key.clone().and_then(|range| plain.get(range));
             !drops_all
@@ -90,15 +91,15 @@ impl Rules<'_> {
         })?;
         done.records_removed += kept.removed as u64;
         if kept.len() == 0 && !must_stay {
-            return Ok(Fate::Dropped);
+            return Ok((Fate::Dropped, spent));
         }
         let waits = (kept.has_tombstone && !header.is_control()) || (spent && kept.len() > 0);
         let horizon = (waits && header.delete_horizon_ms().is_none())
             .then(|| self.now.saturating_add(self.config.delete_retention_ms));
         if kept.removed == 0 && horizon.is_none() {
-            return Ok(Fate::AsItIs);
+            return Ok((Fate::AsItIs, spent));
         }
-        Ok(Fate::Rewritten(kept.rebuild(&plain, header, horizon)?))
+        Ok((Fate::Rewritten(kept.rebuild(&plain, header, horizon)?), spent))
     }
 
     fn stays(&self, header: &BatchHeader, key: Option<&[u8]>, offset: i64, has_value: bool) -> bool {
@@ -178,7 +179,8 @@ impl OpenLog {
             while let Some((bytes, header)) = next_batch(&mut walk, segment)? {
                 self.check_running()?;
                 throttle.pass(bytes.len());
-                match rules.judge(&bytes, &header, &last, done)? {
+                let (fate, spent) = rules.judge(&bytes, &header, &last, done)?;
+                match fate {
                     Fate::Dropped => {
                         changed = true;
                         continue;
@@ -190,8 +192,9 @@ impl OpenLog {
                         output.put(&batch)?;
                     }
                 }
-                // An aborted transaction is told to readers for as long as they can meet its marker, which ends it.
-                if header.is_control() {
+                // An aborted transaction is told to readers while they can meet something of it. Not for longer: of its marker,
+                // which ends it for them, may be left a batch without a record.
+                if header.is_control() && !spent {
                     let of_marker = |a: &&Aborted| {
                         (a.txn.producer_id, a.txn.last_offset) == (header.producer_id, header.base_offset)
                     };

@@ -46,10 +46,16 @@ impl Transactions {
         }
     }
 
-    /// The next control batch: whether nothing is left of the transaction that it ends. Other control records stay.
+    /// The next control batch: whether nothing is left of the transaction that it ends. Other control records stay. A batch
+    /// without a record is what compaction left of a marker: it ends a transaction as that did.
     pub(super) fn is_spent(&mut self, header: &BatchHeader, marker: Option<&ControlMarker>) -> bool {
         self.begin_up_to(header.last_offset());
         match marker {
+            None if header.record_count == 0 => {
+                self.committed.remove(&header.producer_id);
+                self.aborted.remove(&header.producer_id);
+                true
+            }
             None => false,
             Some(ControlMarker { commit: true, .. }) => !self.committed.remove(&header.producer_id),
             Some(_) => !self.aborted.remove(&header.producer_id).unwrap_or(false),
