@@ -370,9 +370,11 @@ impl Segment {
 
     /// Position of the last indexed batch at or before `offset`, and its offset.
     pub(crate) fn position_before(&self, offset: i64) -> Result<(u64, i64), LogError> {
-        let found = self.last_where(INDEX, |index| &index.positions, |p: &Position| {
-            self.base_offset.saturating_add(i64::from(p.offset)) <= offset
-        })?;
+        let found = self.last_where(
+            INDEX,
+            |index| &index.positions,
+            |p: &Position| self.base_offset.saturating_add(i64::from(p.offset)) <= offset,
+        )?;
         let (position, indexed) = found.map_or((0, self.base_offset), |p| {
             (u64::from(p.position), self.base_offset + i64::from(p.offset))
         });

@@ -12,9 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Partitions of each topic.
-pub const PARTITIONS: i32 = 4;
+pub(crate) const PARTITIONS: i32 = 4;
 /// For how long anything may take, a kill in the middle included.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Compaction, retention and expiry run all the time, so that some of the kills meet them.
 const SETTINGS: [&str; 6] = [
@@ -32,15 +32,15 @@ fn binary() -> PathBuf {
 }
 
 /// A broker at work, killed when dropped.
-pub struct Life(Child);
+pub(crate) struct Life(Child);
 
 impl Life {
     /// Starts it on `port` and waits until it answers.
-    pub fn begin(data: &Path, port: u16) -> Life {
+    pub(crate) fn begin(data: &Path, port: u16) -> Life {
         let mut command = Command::new(binary());
         command.args(["up", "--roles", "cluster", "--data"]).arg(data);
         command.args(["--set", &format!("listeners=127.0.0.1:{port}")]);
-        SETTINGS.iter().for_each(|setting| drop(command.args(["--set", setting])));
+        command.args(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -64,7 +64,7 @@ impl Drop for Life {
     }
 }
 
-pub fn client(port: u16) -> ClientConfig {
+pub(crate) fn client(port: u16) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
     config.set("reconnect.backoff.ms", "5").set("reconnect.backoff.max.ms", "20");
@@ -75,10 +75,10 @@ pub fn client(port: u16) -> ClientConfig {
 }
 
 /// A record as it was read: key and value.
-pub type Record = (Option<String>, Option<String>);
+pub(crate) type Record = (Option<String>, Option<String>);
 
 /// All records of a partition, in order.
-pub fn read(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<Record> {
+pub(crate) fn read(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<Record> {
     let mut config = client(port);
     config.set("group.id", "checker").set("isolation.level", isolation).set("enable.partition.eof", "true");
     config.set("check.crcs", "true").set("fetch.wait.max.ms", "5");
@@ -101,12 +101,12 @@ pub fn read(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<Reco
 }
 
 /// As [`read`], of a topic whose records all have a value.
-pub fn values(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<String> {
+pub(crate) fn values(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<String> {
     read(port, topic, partition, isolation).into_iter().map(|(_, value)| value.unwrap()).collect()
 }
 
 /// The offset of `plain`, partition 0, that a group has committed.
-pub fn committed(port: u16, group: &str) -> Option<i64> {
+pub(crate) fn committed(port: u16, group: &str) -> Option<i64> {
     let consumer: BaseConsumer = client(port).set("group.id", group).create().unwrap();
     let mut asked = TopicPartitionList::new();
     asked.add_partition("plain", 0);

@@ -17,9 +17,9 @@ use tv_cases::rng::Rng;
 const NAMES: u64 = 5;
 
 /// The topics that are there at the end: name -> the number of all their records; and how many were created.
-pub struct Churned {
+pub(crate) struct Churned {
     there: BTreeMap<String, u64>,
-    pub created: u64,
+    pub(crate) created: u64,
 }
 
 struct Churn {
@@ -72,12 +72,14 @@ impl Churn {
     fn write(&self, name: &str, number: u64) {
         let (value, deadline) = (number.to_string(), Instant::now() + PATIENCE);
         loop {
+            let mut refused = None;
             for partition in 0..PARTITIONS {
                 let record = BaseRecord::to(name).key(&value).payload(&value).partition(partition);
-                self.producer.send(record).map_err(|(error, _)| error).unwrap();
+                // The client may still believe that there is no such topic.
+                refused = refused.or(self.producer.send(record).err().map(|(error, _)| error.to_string()));
             }
             self.producer.flush(PATIENCE).unwrap();
-            match self.deliveries.refused() {
+            match refused.or(self.deliveries.refused()) {
                 None => return,
                 Some(refused) => assert!(Instant::now() < deadline, "{name}: {refused}"),
             }
@@ -86,7 +88,7 @@ impl Churn {
 }
 
 /// Runs until `done`.
-pub fn run(port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Churned> {
+pub(crate) fn run(port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Churned> {
     std::thread::spawn(move || {
         let mut config = client(port);
         config.set("acks", "all").set("message.timeout.ms", "10000").set("linger.ms", "0");
@@ -120,7 +122,7 @@ pub fn run(port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Churned> {
 }
 
 /// What was created is there, and holds nothing of a topic that had its name before; what was deleted is not there.
-pub fn check(port: u16, churned: &Churned) {
+pub(crate) fn check(port: u16, churned: &Churned) {
     let consumer: BaseConsumer = client(port).create().unwrap();
     let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
     let found = metadata.topics().iter().map(|topic| topic.name()).filter(|name| name.starts_with("churn-"));

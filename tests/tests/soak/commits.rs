@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub const GROUP: &str = "commits";
+pub(crate) const GROUP: &str = "commits";
 
 /// Commits 1, 2, 3, ... until `done` and looks now and then; returns the last that was acknowledged and the last that was tried.
-pub fn run(port: u16, done: Arc<AtomicBool>) -> JoinHandle<RangeInclusive<i64>> {
+pub(crate) fn run(port: u16, done: Arc<AtomicBool>) -> JoinHandle<RangeInclusive<i64>> {
     std::thread::spawn(move || {
         let consumer: BaseConsumer = client(port).set("group.id", GROUP).create().unwrap();
         let (mut acknowledged, mut tried) = (0, 0);
@@ -37,7 +37,7 @@ pub fn run(port: u16, done: Arc<AtomicBool>) -> JoinHandle<RangeInclusive<i64>> 
     })
 }
 
-pub fn check(port: u16, expected: &RangeInclusive<i64>) {
+pub(crate) fn check(port: u16, expected: &RangeInclusive<i64>) {
     let found = committed(port, GROUP);
     assert!(found.is_some_and(|offset| expected.contains(&offset)), "{GROUP}: {found:?}, not {expected:?}");
 }

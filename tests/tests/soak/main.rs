@@ -9,7 +9,12 @@
 //! | `BD_SOAK_ROUND` | 100 | after how many kills all is checked and begun anew with the next seed |
 //! | `BD_SOAK_BINARY` | that of this build | the program |
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test, and say what they did"
+)]
 
 mod bd;
 mod churn;

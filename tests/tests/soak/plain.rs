@@ -19,17 +19,17 @@ const KEYS: u64 = 400;
 
 /// Counts what was acknowledged; a record that was refused ends the test.
 #[derive(Default)]
-pub struct Deliveries {
+pub(crate) struct Deliveries {
     acknowledged: AtomicU64,
     refused: std::sync::Mutex<Option<String>>,
 }
 
 #[derive(Clone, Default)]
-pub struct Counting(Arc<Deliveries>);
+pub(crate) struct Counting(Arc<Deliveries>);
 
 impl Counting {
     /// What was refused since this was last asked for.
-    pub fn refused(&self) -> Option<String> {
+    pub(crate) fn refused(&self) -> Option<String> {
         self.0.refused.lock().unwrap().take()
     }
 }
@@ -101,7 +101,12 @@ fn write(
 }
 
 /// Writes 0, 1, 2, ... in turn to all partitions of `plain` until `done`; returns how many.
-pub fn numbers(name: &'static str, codec: &'static str, port: u16, done: Arc<AtomicBool>) -> JoinHandle<u64> {
+pub(crate) fn numbers(
+    name: &'static str,
+    codec: &'static str,
+    port: u16,
+    done: Arc<AtomicBool>,
+) -> JoinHandle<u64> {
     let next = move |number: u64| Next {
         partition: (number % PARTITIONS as u64) as i32,
         key: name.to_owned(),
@@ -111,7 +116,7 @@ pub fn numbers(name: &'static str, codec: &'static str, port: u16, done: Arc<Ato
 }
 
 /// Every number of every producer stands once in its partition, in order.
-pub fn check_numbers(port: u16, sent: &BTreeMap<&str, u64>) {
+pub(crate) fn check_numbers(port: u16, sent: &BTreeMap<&str, u64>) {
     let mut next: HashMap<(String, i32), u64> = HashMap::new();
     for partition in 0..PARTITIONS {
         for (name, value) in read(port, "plain", partition, "read_uncommitted") {
@@ -130,13 +135,13 @@ pub fn check_numbers(port: u16, sent: &BTreeMap<&str, u64>) {
 }
 
 /// How often was written, and what was written last of each key: a number, or that it is deleted.
-pub struct Keyed {
-    pub sent: u64,
+pub(crate) struct Keyed {
+    pub(crate) sent: u64,
     last: BTreeMap<String, Option<u64>>,
 }
 
 /// Writes numbers under few keys and deletes some of these, until `done`.
-pub fn keyed(codec: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Keyed> {
+pub(crate) fn keyed(codec: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Keyed> {
     std::thread::spawn(move || {
         let mut rng = Rng::fork(seed, "keyed");
         let mut written = Vec::new();
@@ -159,7 +164,7 @@ pub fn keyed(codec: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -
 }
 
 /// Each key has its last value, in the order in which they were written; one that was deleted has none.
-pub fn check_keyed(port: u16, keyed: &Keyed) {
+pub(crate) fn check_keyed(port: u16, keyed: &Keyed) {
     let (mut found, mut count) = (BTreeMap::new(), 0);
     for partition in 0..PARTITIONS {
         let mut before = None;
@@ -183,7 +188,7 @@ pub fn check_keyed(port: u16, keyed: &Keyed) {
 }
 
 /// The numbers of a churned topic.
-pub fn numbers_of(port: u16, topic: &str) -> Vec<u64> {
+pub(crate) fn numbers_of(port: u16, topic: &str) -> Vec<u64> {
     let of = |partition| values(port, topic, partition, "read_uncommitted");
     (0..PARTITIONS).flat_map(of).map(|value| value.parse().unwrap()).collect()
 }

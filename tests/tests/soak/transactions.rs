@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How a transaction ended, as its producer was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Committed,
     Aborted,
     /// The producer died over it: whole or not at all.
@@ -26,15 +26,15 @@ pub enum Outcome {
 }
 
 /// A transaction: how it ended, and what it wrote to `tables`.
-pub struct Done {
-    pub outcome: Outcome,
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
     keys: Vec<u64>,
 }
 
 /// One whose delivery reports are taken by a thread: commits and aborts wait for them.
 type Transactional = ThreadedProducer<DefaultProducerContext>;
 
-pub fn producer(port: u16, id: &str) -> Transactional {
+pub(crate) fn producer(port: u16, id: &str) -> Transactional {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut config = client(port);
@@ -119,7 +119,7 @@ fn abort(producer: &Transactional) -> Outcome {
 }
 
 /// Runs transactions until `done`; returns how each ended.
-pub fn run(name: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Vec<Done>> {
+pub(crate) fn run(name: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -> JoinHandle<Vec<Done>> {
     std::thread::spawn(move || {
         let mut rng = Rng::fork(seed, name);
         let group: BaseConsumer = client(port).set("group.id", group_of(name)).create().unwrap();
@@ -137,7 +137,7 @@ pub fn run(name: &'static str, port: u16, seed: u64, done: Arc<AtomicBool>) -> J
 }
 
 /// Committed transactions are there once and whole, in order; of aborted ones there is nothing.
-pub fn check(port: u16, done: &BTreeMap<&str, Vec<Done>>) {
+pub(crate) fn check(port: u16, done: &BTreeMap<&str, Vec<Done>>) {
     let mut found: BTreeMap<(String, u64), Vec<u64>> = BTreeMap::new();
     for partition in 0..PARTITIONS {
         let mut last = BTreeMap::new();
