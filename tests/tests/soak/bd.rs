@@ -40,7 +40,7 @@ impl Life {
         let mut command = Command::new(binary());
         command.args(["up", "--roles", "cluster", "--data"]).arg(data);
         command.args(["--set", &format!("listeners=127.0.0.1:{port}")]);
-        command.args(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
+        command.args(SETTINGS.iter().flat_map(|setting| ["--set", *setting]));
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
