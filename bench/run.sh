@@ -10,6 +10,7 @@ actions=${BENCH_ACTIONS:-10000000}             # of the case for bd alone
 spark_actions=${BENCH_SPARK_ACTIONS:-2000000}  # of the case for bd and Spark
 rounds=${BENCH_ROUNDS:-5}                      # of the log
 megabytes=${BENCH_MB:-500}                     # in a round of it
+latency=${BENCH_LATENCY:-15}                   # seconds at a steady rate
 replay_actions=${BENCH_REPLAY_ACTIONS:-200000} # of the case through the whole path
 documents=${BENCH_DOCUMENTS:-300000}           # into the search role
 search_rounds=${BENCH_SEARCH_ROUNDS:-3}
@@ -111,18 +112,22 @@ bench_log() {
   local servers=() lacks
   say "log: $rounds rounds of $megabytes MB"
   start_log "$work/log"
-  servers=(--server "bd=$address=$bd_pid")
+  servers=(--server "bd=$address=$bd_pid=$work/log")
   lacks=$(kafka_lacks)
   if [ -n "$lacks" ]; then
     note "Apache Kafka is left out: $lacks"
   else
     start_kafka
-    servers+=(--server "Kafka=127.0.0.1:$kafka_port=$(<"$work/kafka/pid")")
+    servers+=(--server "Kafka=127.0.0.1:$kafka_port=$(<"$work/kafka/pid")=$work/kafka/kafka-logs")
   fi
-  run "$bench" log "${servers[@]}" --rounds "$rounds" --megabytes "$megabytes" --results "$results"
+  run "$bench" log --bd "$bd" "${servers[@]}" --rounds "$rounds" --megabytes "$megabytes" \
+    --latency-seconds "$latency" --results "$results"
   stop_kafka
   stop_log
   rm -rf "$work/log"
+  say "log: many partitions, many connections"
+  run "$bench" scale --bd "$bd" --work "$work/scale" --results "$results"
+  rm -rf "$work/scale"
 }
 
 # A case without late rows and dead letters. 250 actions a device: sessions of 17 minutes on average, none near Spark's bound.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  run.sh ─┬─ log    produce and consume against servers that run, in alternating rounds ─┐
+//!          ├─ scale  start a broker with many partitions and connections                          ─┤
 //!          ├─ job    start a program, account for its whole process tree               ─┼─▶ results (JSON lines) ─▶ report
 //!          ├─ rows   count and fingerprint the rows in a topic                          ─┤
 //!          ├─ start, watch, commits   a live demo, as the dashboard's event stream shows it              │
@@ -20,9 +21,11 @@ mod log;
 mod process;
 mod replay;
 mod report;
+mod report_log;
 mod report_path;
 mod results;
 mod rows;
+mod scale;
 mod search;
 mod table;
 
@@ -50,7 +53,9 @@ enum Command {
     /// Read a topic from its beginning
     Consume(Once),
     /// Measure servers in alternating rounds: throughput and CPU seconds
-    Log(Log),
+    Log(log::Options),
+    /// Measure what partitions and connections take, in a broker of its own
+    Scale(scale::Options),
     /// Run a program to its end and record what it took
     Job(Job),
     /// Count the committed rows in topics and work out their fingerprints
@@ -93,22 +98,6 @@ impl Once {
     fn shape(&self) -> Shape {
         Shape { records: self.records, record_bytes: self.size, compression: self.compression }
     }
-}
-
-#[derive(Args)]
-struct Log {
-    /// NAME=HOST:PORT=PID, once for each server; the ratios are of the first to the second
-    #[arg(long = "server", required = true)]
-    servers: Vec<log::Server>,
-    /// Measured rounds, after one that is not counted
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Megabytes of values in a round of the largest records
-    #[arg(long, default_value_t = 300)]
-    megabytes: u64,
-    /// Where results are appended
-    #[arg(long)]
-    results: PathBuf,
 }
 
 #[derive(Args)]
@@ -175,9 +164,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Consume(once) => {
             print_rate(&once.shape(), client::consume(&once.bootstrap, &once.topic, &once.shape())?);
         }
-        Command::Log(options) => {
-            log::run(&options.servers, options.rounds, options.megabytes, &options.results)?;
-        }
+        Command::Log(options) => log::run(&options)?,
+        Command::Scale(options) => scale::run(&options)?,
         Command::Job(job) => return run_job(job),
         Command::Rows(options) => {
             for topic in options.topics {

@@ -1,10 +1,8 @@
 //! The tables at the end, and a line on how each figure is made.
 
-use crate::report_path;
-use crate::results::{Direction, Entry, JobRun, Round, TopicRows};
-use crate::table::{aligned, median, number, ratio};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use crate::{report_log, report_path};
+use crate::results::{Entry, JobRun, TopicRows};
+use crate::table::{aligned, number, ratio};
 use std::fmt::Write;
 
 /// The job over next to nothing, which shows what a system's start takes.
@@ -23,7 +21,9 @@ pub(crate) fn text(entries: &[Entry]) -> String {
             Entry::Job(job) => jobs.push(job),
             Entry::Rows(found) => rows.push(found),
             // See below.
-            Entry::Start(_)
+            Entry::Latency(_)
+            | Entry::Scale(_)
+            | Entry::Start(_)
             | Entry::Commits(_)
             | Entry::Watched(_)
             | Entry::Replay(_)
@@ -32,10 +32,12 @@ pub(crate) fn text(entries: &[Entry]) -> String {
         }
     }
     if !rounds.is_empty() {
-        out += "\nLog: one partition, acks=all, one client for both\n\n";
-        out += &log_table(&rounds);
-        out += LOG_LEGEND;
+        out += "\nLog: acks=all, one client for both\n\n";
+        out += &report_log::rounds(&rounds);
+        out += report_log::LEGEND;
     }
+    out += &report_log::latencies(entries);
+    out += &report_log::scale(entries);
     if !jobs.is_empty() {
         out += "\nThe digital-TV case\n\n";
         out += &job_table(&jobs);
@@ -65,16 +67,6 @@ fn agrees(row: &TopicRows, rows: &[&TopicRows]) -> Option<bool> {
     Some(others.all(|other| other.found == row.found))
 }
 
-const LOG_LEGEND: &str = "
-MB/s       megabytes (10^6) of record values, before compression, from the first record to the last acknowledgement (produce)
-           or from the assignment to the last record (consume: straight after, so from the page cache). Median of the rounds.
-CPU s/GB   user + system time of the server's process during the round, of /proc/PID/stat, by gigabyte of values. Median.
-RSS        VmRSS of the server's process after the round, of /proc/PID/status (the page cache is not in it). Median.
-ratio      the first server's median by the other's. Above 1 is better for MB/s, below 1 for CPU and RSS.
-bd has fsynced a record before it acknowledges it; Kafka acknowledges from the page cache (its default: flush.messages unset).
-Both servers run all the time and take turns in changing order; the first round of each kind warms up and is not counted.
-";
-
 const JOB_LEGEND: &str = "
 events     records in the topics that the job reads.
 seconds    from the program's start to its end: loading of tables, start of a JVM, everything.
@@ -88,62 +80,6 @@ const ROWS_LEGEND: &str = "
 Committed rows (read_committed) and the sum of their hashes, which does not depend on the order of rows and columns:
 equal fingerprints of two systems mean equal rows.
 ";
-
-type Figure = (&'static str, fn(&Round) -> f64);
-
-const FIGURES: [Figure; 3] = [
-    ("MB/s", |r| r.bytes as f64 / 1e6 / r.seconds),
-    ("CPU s/GB", |r| r.cpu_seconds / r.bytes as f64 * 1e9),
-    ("RSS MB", |r| r.rss_bytes as f64 / 1e6),
-];
-
-/// Which rounds are compared, in the table's order: large records first, not compressed ones first.
-type Kind<'a> = (Direction, Reverse<usize>, Option<&'a str>);
-
-fn log_table(rounds: &[&Round]) -> String {
-    let mut servers: Vec<&str> = Vec::new();
-    let mut groups: BTreeMap<Kind<'_>, Vec<&Round>> = BTreeMap::new();
-    for round in rounds {
-        if !servers.contains(&round.server.as_str()) {
-            servers.push(&round.server);
-        }
-        let compression = Some(round.compression.as_str()).filter(|name| *name != "none");
-        let key = (round.direction, Reverse(round.record_bytes), compression);
-        groups.entry(key).or_default().push(round);
-    }
-    // Which one was first in the first round says nothing.
-    servers.sort_by_key(|name| *name != "bd");
-    let mut head = vec!["".to_owned(), "rounds".to_owned()];
-    for (figure, _) in FIGURES {
-        head.extend(servers.iter().map(|server| format!("{server} {figure}")));
-        if servers.len() == 2 {
-            head.push("ratio".to_owned());
-        }
-    }
-    let mut lines = vec![head];
-    for ((direction, bytes, compression), group) in groups {
-        let verb = match direction {
-            Direction::Produce => "produce",
-            Direction::Consume => "consume",
-        };
-        let mut line = vec![
-            format!("{verb} {} B {}", bytes.0, compression.unwrap_or("plain")),
-            (group.len() / servers.len()).to_string(),
-        ];
-        for (_, figure) in FIGURES {
-            let of = |server: &str| {
-                median(group.iter().filter(|r| r.server == server).map(|r| figure(r)).collect())
-            };
-            let medians: Vec<f64> = servers.iter().map(|server| of(server)).collect();
-            line.extend(medians.iter().map(|m| number(*m)));
-            if let [first, second] = medians[..] {
-                line.push(ratio(first, second));
-            }
-        }
-        lines.push(line);
-    }
-    aligned(&lines)
-}
 
 fn job_table(jobs: &[&JobRun]) -> String {
     let head = ["", "", "events", "seconds", "events/s", "CPU s", "events/CPU s", "peak RSS MB"];
@@ -224,17 +160,19 @@ fn rows_table(rows: &[&TopicRows]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Found;
+    use crate::results::{Direction, Found, Round};
 
     fn round(server: &str, seconds: f64) -> Entry {
         Entry::Round(Round {
             server: server.into(),
             record_bytes: 1000,
             compression: "none".into(),
+            partitions: 1,
             direction: Direction::Produce,
             bytes: 100_000_000,
             seconds,
             cpu_seconds: 0.1,
+            client_cpu_seconds: 0.1,
             rss_bytes: 50_000_000,
         })
     }
@@ -258,7 +196,7 @@ mod tests {
         let text = text(&entries);
         let line = text.lines().find(|l| l.starts_with("produce 1000 B")).unwrap();
         let cells: Vec<&str> = line.split_ascii_whitespace().collect();
-        assert_eq!(cells[4..], ["3", "100", "50.0", "2.00", "1.00", "1.00", "1.00", "50.0", "50.0", "1.00"]);
+        assert_eq!(cells[5..], ["3", "100", "50.0", "2.00", "1.00", "1.00", "1.00", "50.0", "50.0", "1.00"]);
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub(crate) enum Entry {
     Note(String),
     /// One round of one server.
     Round(Round),
+    /// From when a record was due until it was read, at a steady rate.
+    Latency(Latency),
+    /// What partitions and connections take.
+    Scale(Scale),
     /// One program that ran to its end.
     Job(JobRun),
     /// What it wrote to a topic.
@@ -37,7 +41,10 @@ pub(crate) enum Entry {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Direction {
     Produce,
+    /// Of what was written just before: from the page cache.
     Consume,
+    /// After the kernel has forgotten the pages.
+    ConsumeDisk,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,14 +52,41 @@ pub(crate) struct Round {
     pub(crate) server: String,
     pub(crate) record_bytes: usize,
     pub(crate) compression: String,
+    pub(crate) partitions: i32,
     pub(crate) direction: Direction,
     /// Bytes of values, before compression.
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,
     /// User and system time of the server's process.
     pub(crate) cpu_seconds: f64,
+    /// User and system time of the client.
+    pub(crate) client_cpu_seconds: f64,
     /// Resident at the end of the round.
     pub(crate) rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) server: String,
+    /// Records a second.
+    pub(crate) rate: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) max_ms: f64,
+    /// User and system time of the server's process.
+    pub(crate) cpu_seconds: f64,
+    /// How long records came.
+    pub(crate) seconds: f64,
+    pub(crate) rss_bytes: u64,
+}
+
+/// One figure of what a broker takes: what, how much, in which unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scale {
+    pub(crate) what: String,
+    pub(crate) value: f64,
+    pub(crate) unit: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
