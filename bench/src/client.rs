@@ -1,4 +1,4 @@
-//! The client that all servers are measured with: librdkafka, one partition, `acks=all`.
+//! A client by hand, and the one that loads cases: librdkafka, one partition, `acks=all`.
 //!
 //! Settings that differ from librdkafka's own:
 //! * five requests in flight, as Kafka's own producer has it; without idempotence, since librdkafka compares that limit with the
@@ -65,13 +65,6 @@ pub(crate) fn create_topic(bootstrap: &str, topic: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Deletes a topic.
-pub(crate) fn delete_topic(bootstrap: &str, topic: &str) -> Result<()> {
-    let admin = admin(bootstrap)?;
-    block_on(async { admin.delete_topics(&[topic], &options()).await })??;
-    Ok(())
 }
 
 fn options() -> AdminOptions {

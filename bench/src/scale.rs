@@ -99,7 +99,7 @@ impl<'a> Broker<'a> {
         let mut child = Command::new(bd)
             .args(["up", "--roles", "cluster", "--free-ports", "--data"])
             .arg(data)
-            .args(["--set", "max.connections=20000", "--set", "max.connections.per.ip=20000"])
+            .args(["--set", "broker.max.connections=20000"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
