@@ -1,6 +1,7 @@
 //! Broker settings under Kafka's names. Those that are defaults of topic configs are in [`super::topic`].
 
 use super::def::{ConfigError, Kind, Rule, canonical};
+use super::moot;
 use super::topic::{LogField, TOPIC_CONFIGS, TopicConfig};
 use crate::config::BrokerConfig;
 use std::time::Duration;
@@ -48,12 +49,6 @@ const fn of_logs(
 ) -> BrokerSetting {
     let (default, log) = (Some(default), Some(field));
     BrokerSetting { name, kind, rule, default, dynamic: true, get: None, set: None, log, doc }
-}
-
-/// One that has no effect here, since what it limits does not happen on one node.
-const fn moot(name: &'static str, doc: &'static str) -> BrokerSetting {
-    let (kind, rule) = (Kind::Long, Rule::AtLeast(0));
-    BrokerSetting { name, kind, rule, default: None, dynamic: true, get: None, set: None, log: None, doc }
 }
 
 macro_rules! parsed {
@@ -131,10 +126,6 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         parsed!(fetch_max_bytes),
         "The most record bytes in the answer to one fetch.",
     ),
-    moot(
-        "follower.replication.throttled.rate",
-        "Bytes per second of throttled followers; one node has none.",
-    ),
     setting(
         "group.consumer.heartbeat.interval.ms",
         Kind::Int,
@@ -198,10 +189,6 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         Some("6000"),
         parsed!(group_min_session_timeout_ms),
         "The shortest session timeout that members of classic groups may have.",
-    ),
-    moot(
-        "leader.replication.throttled.rate",
-        "Bytes per second of throttled leaders; one node replicates nothing.",
     ),
     setting(
         "log.cleaner.backoff.ms",
@@ -357,10 +344,6 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         parsed!(queued_max_request_bytes),
         "The most bytes of large requests that are held at once.",
     ),
-    moot(
-        "replica.alter.log.dirs.io.max.bytes.per.second",
-        "Bytes per second of moves between log folders; there is one folder.",
-    ),
     setting(
         "socket.request.max.bytes",
         Kind::Int,
@@ -473,7 +456,7 @@ pub(crate) fn all() -> impl Iterator<Item = Found> {
     let of_topics = TOPIC_CONFIGS
         .iter()
         .flat_map(|config| config.broker.iter().map(move |(name, unit)| Found::Topic(config, name, *unit)));
-    BROKER_SETTINGS.iter().map(Found::Own).chain(of_topics)
+    BROKER_SETTINGS.iter().chain(moot::SETTINGS).map(Found::Own).chain(of_topics)
 }
 
 /// The broker setting of that name.
