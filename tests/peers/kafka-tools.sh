@@ -24,15 +24,18 @@ trap end EXIT
 # mask FILE: what differs between any two servers or any two runs.
 mask() {
   sed -E \
-    -e "s/(127\.0\.0\.1|localhost):[0-9]+/SERVER/g" -e 's/localhost\/127/127/g' \
+    -e 's/[[:space:]]+$//' -e 's/[[:space:]]+/ /g' \
+    -e "s/(127\.0\.0\.1|localhost)[: ][0-9]+/SERVER/g" -e 's/localhost\/127/127/g' \
     -e 's/[A-Za-z0-9_-]{8}-[a-f0-9-]{27}/UUID/g' -e 's/[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}/UUID/g' \
     -e 's/TopicId: [A-Za-z0-9_-]{22}/TopicId: ID/g' -e 's/Cluster ID: .*/Cluster ID: ID/' \
     -e 's/"(timestamp|time_ms|currentTransactionStartOffset|size|avg_throughput|totalProcessed|consumed)":-?[0-9.E]+/"\1":N/g' \
     -e 's/(CreateTime|LogAppendTime):[0-9]+/\1:N/g' -e 's/"logDir":"[^"]*"/"logDir":"DIR"/g' \
     -e 's/\b1[0-9]{12}\b/MILLIS/g' -e 's/20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]+/TIME/g' \
     -e 's/[0-9.]+ (records\/sec|MB\/sec|ms (avg|max|50th|95th|99th|99.9th))/N \1/g' \
+    -e 's/(perf-consumer|console-consumer)-[0-9]+/\1-N/g' -e 's/"time":"[^"]*"/"time":"TIME"/g' \
+    -e 's/ [0-9]+ [0-9]{3,} [0-9]+ - - -$/ N - - -/' \
     -e 's/\(N? ?[0-9.]+ MB\/sec\)/(N MB\/sec)/g' \
-    -e 's/^\[TIME\] ?//' -e 's/[[:space:]]+$//' -e 's/[[:space:]]+/ /g' \
+    -e 's/^\[TIME\] ?//' \
     -e 's/^TIME TIME ([0-9.]+), [0-9.]+, ([0-9]+), .*/TIME TIME \1, N, \2, N/' \
     -e 's/MILLIS [0-9]+$/MILLIS N/' -e 's/^([0-9]+ [0-9]+ -?[0-9]+) [0-9]+ MILLIS/\1 N MILLIS/' \
     -e 's/^(Avg latency:|Percentiles:) .*/\1 N/' -e 's/^[0-9]+ [0-9]+\.[0-9]+$/N N/' "$1" |
@@ -52,8 +55,9 @@ run() {
 
 # printed SERVER NAME: the step's output, masked.
 printed() {
-  local out="$results/$1/$2"
-  mask "$out.out"
+  local out="$results/$1/$2" order=cat
+  case $2 in groups-list* | consumer-groups-list* | acls-*) order=sort ;; esac # told in no order
+  mask "$out.out" | $order
   echo "-- errors"
   mask "$out.err"
   cat "$out.code"
@@ -154,7 +158,7 @@ steps() {
   }
 }
 
-# With an authorizer that lets everyone do what no rule speaks of.
+# With an authorizer; the tools are a super user.
 guarded_steps() {
   local b="--bootstrap-server @"
   # shellcheck disable=SC2086
@@ -198,8 +202,8 @@ on_kafka() { # STEPS PROPS...
 on_bd() { # STEPS ARGS...
   local steps=$1
   shift
-  start_bd "$results/bd.log" "$bd" up --data "$work/$steps" --roles cluster "$@"
-  server=bd at=$(bd_at "$results/bd.log" cluster)
+  start_bd "$results/bd-$steps.log" "$bd" up --data "$work/$steps" --roles cluster "$@"
+  server=bd at=$(bd_at "$results/bd-$steps.log" cluster)
   "$steps"
   stop_bd
 }
@@ -212,11 +216,11 @@ if [ "${REUSE:-}" != 1 ]; then
   echo kafka >&2
   on_kafka steps
   on_kafka guarded_steps --prop authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer \
-    --prop allow.everyone.if.no.acl.found=true
+    --prop super.users=User:ANONYMOUS
 fi
 echo bd >&2
 on_bd steps
-on_bd guarded_steps --set authorizer=on --set allow.everyone.if.no.acl.found=true
+on_bd guarded_steps --set authorizer=on --set super.users=User:ANONYMOUS
 
 same=0 known=0 different=0
 for file in "$results"/bd/*.code; do

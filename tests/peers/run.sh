@@ -10,3 +10,7 @@ fi
 command -v java >/dev/null || { echo "test-peers: java is missing: install Java 17" >&2; exit 1; }
 tests/peers/cluster-kafka.sh
 tests/peers/connectors-elasticsearch.sh
+cargo build --package bd
+tests/peers/kafka-tools.sh "${CARGO_TARGET_DIR:-target}/debug/bd"
+# librdkafka's own suite, where a checkout of it is given.
+if [ -n "${LIBRDKAFKA:-}" ]; then tests/peers/librdkafka.sh "$LIBRDKAFKA" "${CARGO_TARGET_DIR:-target}/debug/bd"; fi
