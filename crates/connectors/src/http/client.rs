@@ -78,17 +78,30 @@ impl Client {
     ) -> Result<Answer, TaskError> {
         let request = &settings.request;
         let filled = fill(request, entity, offset)?;
-        let mut builder = Request::builder().method(request.method.as_str()).uri(filled.url.as_str());
+        let mut result = self.send(settings, &filled)?;
+        // A server may end a kept connection while the request is on its way; a GET may be repeated then (RFC 9110, 9.2.2).
+        if settings.request.method == "GET" && result.as_ref().is_err_and(is_cut) {
+            result = self.send(settings, &filled)?;
+        }
+        let response = result.map_err(|e| failed(&e, &filled))?;
+        read(response, &filled, settings)
+    }
+
+    fn send(
+        &self,
+        settings: &Settings,
+        filled: &Filled,
+    ) -> Result<Result<Response<Body>, ureq::Error>, TaskError> {
+        let mut builder =
+            Request::builder().method(settings.request.method.as_str()).uri(filled.url.as_str());
         for (name, value) in &filled.headers {
             builder = builder.header(name, value);
         }
         let wrong = |_| TaskError::Fatal(format!("HTTP: {}: the URL or a header is not valid", filled.shown));
-        let result = match &filled.body {
+        Ok(match &filled.body {
             Some(body) => self.agent.run(builder.body(body.as_str()).map_err(wrong)?),
             None => self.agent.run(builder.body(()).map_err(wrong)?),
-        };
-        let response = result.map_err(|e| failed(&e, &filled))?;
-        read(response, &filled, settings)
+        })
     }
 }
 
@@ -185,6 +198,13 @@ fn shown(method: &str, url: &str, entity: &Map<String, Value>) -> String {
     } else {
         format!("{method} {url} ({})", fields.join(", "))
     }
+}
+
+/// Whether the connection ended before an answer began.
+fn is_cut(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(e)
+        if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 fn failed(error: &ureq::Error, filled: &Filled) -> TaskError {
