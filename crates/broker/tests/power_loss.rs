@@ -185,13 +185,22 @@ fn seeds() -> u64 {
     std::env::var("BD_SOAK_SEEDS").map_or(2, |text| text.parse().unwrap())
 }
 
-/// Cuts the power in a run of `work` at every third change of the disk, in several ways, and hands what is left to `check`, until
+/// The cut comes after every third change of the disk.
+const STEP: usize = 3;
+
+/// The same for a run with many changes: of these fewer, unless it may take its time.
+fn large_step() -> usize {
+    if std::env::var_os("BD_SOAK_SEEDS").is_some() { STEP } else { 13 }
+}
+
+/// Cuts the power in a run of `work` after every `step` changes of the disk, in several ways, and hands what is left to `check`, until
 /// a run ends before its cut.
 fn at_every_cut<T: Default>(
+    step: usize,
     work: impl Fn(&Broker, &mut T) -> Result<(), ResponseError>,
     mut check: impl FnMut(&MemFs, T, &str),
 ) {
-    for cut in (0..).step_by(3) {
+    for cut in (0..).step_by(step) {
         let random = (0..seeds()).map(|seed| PowerLoss::Random(cut + seed * 100_000));
         for loss in std::iter::once(PowerLoss::DropUnsynced).chain(random) {
             let fs = MemFs::new();
@@ -219,6 +228,7 @@ fn reopened(fs: &MemFs, context: &str) -> Arc<Broker> {
 fn after_a_power_loss_at_any_point_transactions_are_whole_and_none_is_lost() {
     for protocol in [TxnVersion::V1, TxnVersion::V2] {
         at_every_cut(
+            STEP,
             |broker, told| run(broker, protocol, told),
             |fs, told, context| {
                 let context = format!("{protocol:?}, {context}");
@@ -273,7 +283,7 @@ fn run_compacted(broker: &Broker, told: &mut Told) -> Result<(), ResponseError> 
 
 #[test]
 fn compaction_and_retention_lose_nothing_of_what_transactions_wrote() {
-    at_every_cut(run_compacted, |fs, told, context| {
+    at_every_cut(large_step(), run_compacted, |fs, told, context| {
         for start in ["first", "second"] {
             let context = format!("{context}, {start} start");
             let broker = reopened(fs, &context);
@@ -336,6 +346,7 @@ impl Producer {
 fn a_producer_that_goes_on_after_a_power_loss_writes_every_transaction_exactly_once() {
     let mut began_again = 0;
     at_every_cut(
+        STEP,
         |broker, producer: &mut Producer| producer.go_on(broker),
         |fs, mut producer, context| {
             let broker = reopened(fs, context);
