@@ -77,32 +77,32 @@ pub(crate) fn client(port: u16) -> ClientConfig {
 /// A record as it was read: key and value.
 pub(crate) type Record = (Option<String>, Option<String>);
 
-/// All records of a partition, in order.
-pub(crate) fn read(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<Record> {
+/// All records of a topic, by partition, in order.
+pub(crate) fn read(port: u16, topic: &str, isolation: &str) -> Vec<Vec<Record>> {
     let mut config = client(port);
     config.set("group.id", "checker").set("isolation.level", isolation).set("enable.partition.eof", "true");
-    config.set("check.crcs", "true").set("fetch.wait.max.ms", "5");
+    config.set("check.crcs", "true").set("fetch.wait.max.ms", "5").set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().unwrap();
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    for partition in 0..PARTITIONS {
+        assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
     consumer.assign(&assignment).unwrap();
-    let mut records = Vec::new();
+    let mut records = vec![Vec::new(); PARTITIONS as usize];
+    let mut ended = std::collections::BTreeSet::new();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        assert!(Instant::now() < deadline, "{topic}-{partition} is not read to its end");
+    while ended.len() < records.len() {
+        assert!(Instant::now() < deadline, "{topic} is not read to its end: only {ended:?}");
         match consumer.poll(Duration::from_secs(1)) {
-            Some(Ok(message)) => records.push((message.key().map(text), message.payload().map(text))),
-            Some(Err(KafkaError::PartitionEOF(_))) => return records,
-            Some(Err(error)) => panic!("{topic}-{partition}: {error}"),
+            Some(Ok(message)) => records[message.partition() as usize]
+                .push((message.key().map(text), message.payload().map(text))),
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
+            Some(Err(error)) => panic!("{topic}: {error}"),
             None => {}
         }
     }
-}
-
-/// As [`read`], of a topic whose records all have a value.
-pub(crate) fn values(port: u16, topic: &str, partition: i32, isolation: &str) -> Vec<String> {
-    read(port, topic, partition, isolation).into_iter().map(|(_, value)| value.unwrap()).collect()
+    records
 }
 
 /// The offset of `plain`, partition 0, that a group has committed.

@@ -1,6 +1,6 @@
 //! Idempotent producers: to `plain`, of which all is kept, and to `keyed`, which is compacted.
 
-use crate::bd::{PARTITIONS, PATIENCE, client, read, values};
+use crate::bd::{PARTITIONS, PATIENCE, client, read};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
@@ -118,8 +118,8 @@ pub(crate) fn numbers(
 /// Every number of every producer stands once in its partition, in order.
 pub(crate) fn check_numbers(port: u16, sent: &BTreeMap<&str, u64>) {
     let mut next: HashMap<(String, i32), u64> = HashMap::new();
-    for partition in 0..PARTITIONS {
-        for (name, value) in read(port, "plain", partition, "read_uncommitted") {
+    for (partition, records) in (0..).zip(read(port, "plain", "read_uncommitted")) {
+        for (name, value) in records {
             let (name, number) = (name.unwrap(), value.unwrap().parse::<u64>().unwrap());
             let expected = next.entry((name.clone(), partition)).or_insert(partition as u64);
             assert_eq!(number, *expected, "plain-{partition}, producer {name}");
@@ -166,9 +166,9 @@ pub(crate) fn keyed(codec: &'static str, port: u16, seed: u64, done: Arc<AtomicB
 /// Each key has its last value, in the order in which they were written; one that was deleted has none.
 pub(crate) fn check_keyed(port: u16, keyed: &Keyed) {
     let (mut found, mut count) = (BTreeMap::new(), 0);
-    for partition in 0..PARTITIONS {
+    for (partition, records) in read(port, "keyed", "read_uncommitted").into_iter().enumerate() {
         let mut before = None;
-        for (key, value) in read(port, "keyed", partition, "read_uncommitted") {
+        for (key, value) in records {
             let number = value.map(|value| value.split_once(':').unwrap().0.parse::<u64>().unwrap());
             if number.is_some() {
                 assert!(before < number, "keyed-{partition}: {number:?} after {before:?}");
@@ -189,6 +189,6 @@ pub(crate) fn check_keyed(port: u16, keyed: &Keyed) {
 
 /// The numbers of a churned topic.
 pub(crate) fn numbers_of(port: u16, topic: &str) -> Vec<u64> {
-    let of = |partition| values(port, topic, partition, "read_uncommitted");
-    (0..PARTITIONS).flat_map(of).map(|value| value.parse().unwrap()).collect()
+    let all = read(port, topic, "read_uncommitted").into_iter().flatten();
+    all.map(|(_, value)| value.unwrap().parse().unwrap()).collect()
 }

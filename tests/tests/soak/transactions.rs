@@ -1,6 +1,6 @@
 //! Transactional producers: to `txn`, of which all is kept, to `tables`, which is compacted, and offsets of a group.
 
-use crate::bd::{PARTITIONS, PATIENCE, client, committed, read, values};
+use crate::bd::{PARTITIONS, PATIENCE, client, committed, read};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -139,9 +139,9 @@ pub(crate) fn run(name: &'static str, port: u16, seed: u64, done: Arc<AtomicBool
 /// Committed transactions are there once and whole, in order; of aborted ones there is nothing.
 pub(crate) fn check(port: u16, done: &BTreeMap<&str, Vec<Done>>) {
     let mut found: BTreeMap<(String, u64), Vec<u64>> = BTreeMap::new();
-    for partition in 0..PARTITIONS {
+    for (partition, records) in read(port, "txn", "read_committed").into_iter().enumerate() {
         let mut last = BTreeMap::new();
-        for (name, value) in read(port, "txn", partition, "read_committed") {
+        for (name, value) in records {
             let (name, value) = (name.unwrap(), value.unwrap());
             let (number, i) = value.split_once(':').unwrap();
             let at: (u64, u64) = (number.parse().unwrap(), i.parse().unwrap());
@@ -183,12 +183,10 @@ pub(crate) fn check(port: u16, done: &BTreeMap<&str, Vec<Done>>) {
 
 /// Of each key the value of the last committed transaction.
 fn check_tables(port: u16, expected: BTreeMap<String, u64>) {
-    let of = |partition| read(port, "tables", partition, "read_committed");
-    let found: BTreeMap<String, u64> = (0..PARTITIONS)
-        .flat_map(of)
-        .map(|(key, value)| (key.unwrap(), value.unwrap().parse().unwrap()))
-        .collect();
+    let records = read(port, "tables", "read_committed").into_iter().flatten();
+    let found: BTreeMap<String, u64> =
+        records.map(|(key, value)| (key.unwrap(), value.unwrap().parse().unwrap())).collect();
     assert_eq!(found, expected, "tables");
-    let all = |partition| values(port, "tables", partition, "read_uncommitted").len();
-    println!("tables: {} records are left", (0..PARTITIONS).map(all).sum::<usize>());
+    let all = read(port, "tables", "read_uncommitted");
+    println!("tables: {} records are left", all.iter().map(Vec::len).sum::<usize>());
 }
