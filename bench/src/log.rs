@@ -134,8 +134,20 @@ fn one_round(
         (shape.records.to_string(), shape.record_bytes.to_string(), shape.partitions.to_string());
     let args = match direction {
         Direction::Produce => vec![
-            "bench", "produce", "--topic", topic, "--records", &records, "--size", &size, "--partitions",
-            &partitions, "--compression", shape.compression, "--acks", "all",
+            "bench",
+            "produce",
+            "--topic",
+            topic,
+            "--records",
+            &records,
+            "--size",
+            &size,
+            "--partitions",
+            &partitions,
+            "--compression",
+            shape.compression,
+            "--acks",
+            "all",
         ],
         Direction::Consume | Direction::ConsumeDisk => vec!["bench", "consume", "--topic", topic],
     };
@@ -167,8 +179,18 @@ fn latency(options: &Options, rate: u64) -> Result<()> {
             let records = (rate * options.latency_seconds).to_string();
             let text = rate.to_string();
             let args = [
-                "bench", "latency", "--topic", &topic, "--records", &records, "--size", "100", "--rate", &text,
-                "--acks", "all",
+                "bench",
+                "latency",
+                "--topic",
+                &topic,
+                "--records",
+                &records,
+                "--size",
+                "100",
+                "--rate",
+                &text,
+                "--acks",
+                "all",
             ];
             let before = process::cpu(server.pid)?;
             let report = json(&client(options, server, &args)?).with_context(|| server.name.clone())?;

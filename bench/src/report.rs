@@ -1,8 +1,8 @@
 //! The tables at the end, and a line on how each figure is made.
 
-use crate::{report_log, report_path};
 use crate::results::{Entry, JobRun, TopicRows};
 use crate::table::{aligned, number, ratio};
+use crate::{report_log, report_path};
 use std::fmt::Write;
 
 /// The job over next to nothing, which shows what a system's start takes.

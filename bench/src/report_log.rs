@@ -69,18 +69,11 @@ pub(crate) fn latencies(entries: &[Entry]) -> String {
         return String::new();
     }
     let groups = groups.into_iter().map(|(rate, group)| (format!("{rate} records/s"), group)).collect();
-    format!(
-        "\nEnd to end, paced\n\n{}{LATENCY_LEGEND}",
-        table(groups, &LATENCIES, |found| &found.server)
-    )
+    format!("\nEnd to end, paced\n\n{}{LATENCY_LEGEND}", table(groups, &LATENCIES, |found| &found.server))
 }
 
 /// A line a kind, a column a figure and server, with ratios of the first server to the second.
-fn table<T>(
-    groups: Vec<(String, Vec<&T>)>,
-    figures: &[Figure<T>],
-    server_of: impl Fn(&T) -> &str,
-) -> String {
+fn table<T>(groups: Vec<(String, Vec<&T>)>, figures: &[Figure<T>], server_of: impl Fn(&T) -> &str) -> String {
     let mut servers: Vec<&str> = Vec::new();
     for item in groups.iter().flat_map(|(_, group)| group) {
         if !servers.contains(&server_of(item)) {

@@ -61,7 +61,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         note(&format!("{partitions} partitions created in one topic"), began.elapsed().as_secs_f64(), "s")?;
         let records = (u64::from(*partitions) * 4).to_string();
         broker.tool(&[
-            "bench", "produce", "--topic", "scale", "--records", &records, "--size", "100", "--batch-bytes", "512",
+            "bench",
+            "produce",
+            "--topic",
+            "scale",
+            "--records",
+            &records,
+            "--size",
+            "100",
+            "--batch-bytes",
+            "512",
         ])?;
         note(&format!("RSS with {partitions} partitions, all written"), broker.settled_rss()? / 1e6, "MB")?;
         note(&format!("open files with {partitions} partitions, all written"), broker.open_files()?, "")?;
@@ -71,7 +80,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let broker = Broker::start(&options.bd, &data)?;
             ready.push(broker.ready.as_secs_f64() * 1e3);
             if ready.len() == STARTS {
-                note(&format!("RSS with {partitions} partitions, after a start"), broker.settled_rss()? / 1e6, "MB")?;
+                note(
+                    &format!("RSS with {partitions} partitions, after a start"),
+                    broker.settled_rss()? / 1e6,
+                    "MB",
+                )?;
             }
             broker.stop()?;
         }

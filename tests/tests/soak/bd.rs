@@ -40,6 +40,9 @@ impl Life {
         let mut command = Command::new(binary());
         command.args(["up", "--roles", "cluster", "--data"]).arg(data);
         command.args(["--set", &format!("listeners=127.0.0.1:{port}")]);
+        if let Ok(flush) = std::env::var("BD_SOAK_FLUSH") {
+            command.args(["--set", &format!("flush={flush}")]);
+        }
         command.args(SETTINGS.iter().flat_map(|setting| ["--set", *setting]));
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -7,6 +7,7 @@
 //! | `BD_SOAK_KILLS` | 12 | how often; `make soak` a thousand times |
 //! | `BD_SOAK_SEED` | 1 | which: printed with a failure |
 //! | `BD_SOAK_ROUND` | 100 | after how many kills all is checked and begun anew with the next seed |
+//! | `BD_SOAK_FLUSH` | group | how the log fsyncs |
 //! | `BD_SOAK_BINARY` | that of this build | the program |
 
 #![allow(

@@ -185,6 +185,13 @@ pub(crate) const KEYS: &[Key] = &[
         "The longest request before login, bytes",
     ),
     key(
+        "flush",
+        Kind::Choice(&["group", "always", "os"]),
+        "group",
+        "When the embedded log fsyncs: group: before an acknowledgement, shared by those who wait; always: each append by itself; \
+         os: when the system likes, as Kafka does, so that power loss takes the last seconds",
+    ),
+    key(
         "auto.create.topics.enable",
         Kind::Boolean,
         "true",

@@ -10,6 +10,7 @@ pub(crate) mod settings;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bd_broker::security::ListenerSpec;
+use bd_log::FlushMode;
 pub(crate) use security::SecuritySettings;
 use serde_yaml_ng::Value;
 use settings::{Settings, scalar};
@@ -152,6 +153,8 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<ListenerSpec>,
     pub(crate) security: SecuritySettings,
     pub(crate) auto_create_topics: bool,
+    /// When the embedded log fsyncs.
+    pub(crate) flush: FlushMode,
     pub(crate) num_partitions: i32,
     /// More broker settings, by Kafka's names.
     pub(crate) broker: BTreeMap<String, String>,
@@ -239,6 +242,11 @@ impl Config {
             data: text("data")?.into(),
             security: security::read(settings, &listeners)?,
             listeners,
+            flush: match text("flush")?.as_str() {
+                "always" => FlushMode::Always,
+                "os" => FlushMode::Os,
+                _ => FlushMode::Group,
+            },
             auto_create_topics: text("auto.create.topics.enable")? == "true",
             num_partitions: i32::try_from(number("num.partitions")?)?,
             broker: properties(settings, "broker"),

@@ -41,6 +41,7 @@ impl BrokerRole {
         kill: Option<&Kill>,
     ) -> Result<Self> {
         let mut settings = BrokerConfig::new(config.data.join(FOLDER));
+        settings.log.flush = config.flush;
         settings.auto_create_topics = config.auto_create_topics;
         settings.num_partitions = config.num_partitions;
         settings.security = config.security.broker();
