@@ -114,7 +114,7 @@ impl<'a> Broker<'a> {
             .arg(data)
             .args(["--set", "broker.max.connections=20000"])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| bd.display().to_string())?;
@@ -129,8 +129,12 @@ impl<'a> Broker<'a> {
         }
         let ready = began.elapsed();
         std::thread::spawn(move || lines.for_each(|line| eprintln!("bd: {line}")));
-        let address = said.iter().find_map(|line| line.strip_prefix("cluster")).map(str::trim);
-        let address = address.with_context(|| format!("no address in {said:?}"))?.to_owned();
+        let mut told = BufReader::new(child.stdout.take().context("its stdout")?).lines();
+        let address = told
+            .by_ref()
+            .map_while(std::io::Result::ok)
+            .find_map(|line| line.strip_prefix("cluster").map(|rest| rest.trim().to_owned()));
+        let address = address.context("bd told no address of its cluster")?;
         Ok(Self { child, bd, address, ready })
     }
 
