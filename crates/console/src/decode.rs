@@ -156,7 +156,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bd_schema::{RegisteredSchema, RegistryError};
+    use bd_schema::{NewSchema, RegisteredSchema, RegistryError, SchemaText};
 
     #[test]
     fn bytes_are_shown_as_what_they_are() {
@@ -186,12 +186,12 @@ mod tests {
     struct One;
 
     impl SchemaRegistry for One {
-        fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+        fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
             let schema = r#"{"type":"record","name":"ad","fields":[{"name":"ad_id","type":"long"},{"name":"channel","type":["null","string"]}]}"#;
-            if id == 7 { Ok(schema.into()) } else { Err(RegistryError::UnknownId(id)) }
+            if id == 7 { Ok(Arc::new(SchemaText::avro(schema))) } else { Err(RegistryError::UnknownId(id)) }
         }
 
-        fn register(&self, _: &str, _: &str) -> Result<u32, RegistryError> {
+        fn register(&self, _: &str, _: &NewSchema) -> Result<u32, RegistryError> {
             Ok(7)
         }
 

@@ -9,7 +9,7 @@ use bd_cluster::{
     Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordsBuilder, TopicPartition,
     Writer, WriterConfig,
 };
-use bd_schema::{RegisteredSchema, RegistryError, SchemaRegistry};
+use bd_schema::{NewSchema, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -355,19 +355,23 @@ impl Registry {
 }
 
 impl SchemaRegistry for Registry {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
-        self.by_id(id).map(|stored| stored.text).map_err(|e| as_client_sees("", e))
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
+        self.by_id(id)
+            .map(|stored| Arc::new(SchemaText::avro(stored.text)))
+            .map_err(|e| as_client_sees("", e))
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        self.register_schema(subject, schema).map_err(|e| as_client_sees(subject, e))
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
+        self.register_schema(subject, &schema.text).map_err(|e| as_client_sees(subject, e))
     }
 
     fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
         match self.version(subject, Which::Latest, false) {
-            Ok(found) => {
-                Ok(Some(RegisteredSchema { id: found.id, version: found.version, schema: found.text }))
-            }
+            Ok(found) => Ok(Some(RegisteredSchema {
+                id: found.id,
+                version: found.version,
+                schema: Arc::new(SchemaText::avro(found.text)),
+            })),
             Err(Error::SubjectNotFound(_) | Error::VersionNotFound(_)) => Ok(None),
             Err(error) => Err(as_client_sees(subject, error)),
         }

@@ -6,7 +6,8 @@ use bd_cluster::Cluster;
 use bd_cluster_embedded::EmbeddedCluster;
 use bd_registry::{Registry, RegistryConfig, router};
 use bd_schema::{
-    AvroReader, Codecs, DataType, Field, RegistryClient, RegistryError, Role, Schema, SchemaRegistry, Value,
+    AvroReader, Codecs, DataType, Field, NewSchema, RegistryClient, RegistryError, Role, Schema,
+    SchemaRegistry, Value,
 };
 use std::sync::Arc;
 
@@ -55,14 +56,14 @@ fn what_the_registry_says_no_to_is_told_as_its_own_codes() {
     let dir = tempfile::tempdir().unwrap();
     let (url, _runtime) = serve(dir.path());
     let client = RegistryClient::new(&url);
-    assert_eq!(client.schema_by_id(99), Err(RegistryError::UnknownId(99)));
+    assert_eq!(client.schema(99), Err(RegistryError::UnknownId(99)));
     assert_eq!(client.latest("nobody"), Ok(None));
     let code = |answer: Result<u32, RegistryError>| match answer {
         Err(RegistryError::Refused { code, .. }) => code,
         other => panic!("{other:?}"),
     };
-    assert_eq!(code(client.register("s", "{\"type\":\"no such\"}")), 42201);
-    let id = client.register("s", "\"int\"").unwrap();
-    assert_eq!(client.register("s", "\"int\""), Ok(id));
-    assert_eq!(code(client.register("s", "\"string\"")), 409);
+    assert_eq!(code(client.register("s", &NewSchema::avro("{\"type\":\"no such\"}"))), 42201);
+    let id = client.register("s", &NewSchema::avro("\"int\"")).unwrap();
+    assert_eq!(client.register("s", &NewSchema::avro("\"int\"")), Ok(id));
+    assert_eq!(code(client.register("s", &NewSchema::avro("\"string\""))), 409);
 }

@@ -5,7 +5,7 @@ use bd_broker::{Broker, BrokerConfig};
 use bd_cluster::Cluster;
 use bd_cluster_embedded::EmbeddedCluster;
 use bd_registry::{Registry, RegistryConfig, router};
-use bd_schema::{RegistryError, SchemaRegistry};
+use bd_schema::{NewSchema, RegistryError, SchemaRegistry};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -203,7 +203,11 @@ fn two_registries_on_one_topic_agree() {
         .map(|i| json!({"type": "record", "name": format!("r{i}"), "fields": []}).to_string())
         .collect();
     let ids = |registry: &dyn SchemaRegistry| -> Vec<u32> {
-        schemas.iter().enumerate().map(|(i, s)| registry.register(&format!("s{i}"), s).unwrap()).collect()
+        schemas
+            .iter()
+            .enumerate()
+            .map(|(i, s)| registry.register(&format!("s{i}"), &NewSchema::avro(s.as_str())).unwrap())
+            .collect()
     };
     let (a, b) = std::thread::scope(|scope| {
         let a = scope.spawn(|| ids(server.registry.as_ref()));
@@ -213,7 +217,7 @@ fn two_registries_on_one_topic_agree() {
     assert_eq!(a, b);
     let distinct: std::collections::BTreeSet<u32> = a.iter().copied().collect();
     assert_eq!(distinct.len(), schemas.len());
-    assert_eq!(other.schema_by_id(a[7]).unwrap().as_ref(), schemas[7]);
-    assert_eq!(other.schema_by_id(4711), Err(RegistryError::UnknownId(4711)));
+    assert_eq!(&*other.schema(a[7]).unwrap().text, schemas[7]);
+    assert_eq!(other.schema(4711), Err(RegistryError::UnknownId(4711)));
     assert_eq!(other.latest("nothing"), Ok(None));
 }

@@ -3,8 +3,8 @@
 
 use bd_schema::avro::{KSQL_RECORD, avro_of_schema};
 use bd_schema::{
-    AvroCodec, Codec, DataType, Encoded, Field, RegisteredSchema, RegistryError, Role, Row, Schema,
-    SchemaRegistry, Value,
+    AvroCodec, Codec, DataType, Encoded, Field, NewSchema, RegisteredSchema, RegistryError, Role, Row,
+    Schema, SchemaRegistry, SchemaText, Value,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use std::time::Instant;
 const BATCH: usize = 4096;
 
 /// A registry of one schema.
-struct One(Arc<str>);
+struct One(Arc<SchemaText>);
 
 impl SchemaRegistry for One {
-    fn schema_by_id(&self, _: u32) -> Result<Arc<str>, RegistryError> {
+    fn schema(&self, _: u32) -> Result<Arc<SchemaText>, RegistryError> {
         Ok(self.0.clone())
     }
 
-    fn register(&self, _: &str, _: &str) -> Result<u32, RegistryError> {
+    fn register(&self, _: &str, _: &NewSchema) -> Result<u32, RegistryError> {
         Ok(1)
     }
 
@@ -40,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Field::new("action_ts", DataType::BigInt),
     ]);
     let declared: Arc<str> = avro_of_schema(KSQL_RECORD, &schema, &[])?.into();
-    let codec = AvroCodec::new(Arc::new(One(declared)), "actions-value", schema, Role::Value)?;
+    let codec = AvroCodec::new(
+        Arc::new(One(Arc::new(SchemaText::avro(declared)))),
+        "actions-value",
+        schema,
+        Role::Value,
+    )?;
     let names = ["nikolai", "vihaan", "vasya", "Zoë", "maximilian"];
     let rows: Vec<Row> = (0..BATCH as i64)
         .map(|i| {

@@ -3,12 +3,11 @@
 //! Answers by id are kept, since an id's schema never changes; so are registrations. An id that the registry does not know is asked
 //! for again after [`UNKNOWN_FOR`] only, so that a flood of bad records does not become a flood of requests.
 
-use crate::references::{Referenced, inlined};
-use crate::{RegisteredSchema, RegistryError, SchemaRegistry};
+use crate::{NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText, SchemaType};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,10 +54,10 @@ pub struct RegistryClient {
     /// The URL that answered last.
     good: AtomicUsize,
     authorization: Option<String>,
-    by_id: Cache<u32, Arc<str>>,
+    by_id: Cache<u32, Arc<SchemaText>>,
     unknown: Cache<u32, Instant>,
     /// By subject and schema.
-    registered: Cache<(String, String), u32>,
+    registered: Cache<(String, NewSchema), u32>,
 }
 
 /// An answer with a status of 400 or more.
@@ -132,27 +131,44 @@ impl RegistryClient {
         Err(self.unavailable(reason))
     }
 
-    /// The text of a schema with the types declared that its `references` are to.
-    fn whole(&self, text: &str, answer: &Json) -> Result<String, RegistryError> {
-        let mut found: Vec<Referenced> = Vec::new();
-        let mut open = references(answer);
-        while let Some((name, subject, version)) = open.pop() {
-            if found.iter().any(|known| known.name == name) {
+    /// The schema that an answer holds, with all that its `references` are to.
+    fn whole(&self, answer: &Json) -> Result<Arc<SchemaText>, RegistryError> {
+        let text = answer.get("schema").and_then(Json::as_str);
+        let text = text.ok_or_else(|| self.unavailable("its answer holds no schema"))?;
+        let schema_type = match answer.get("schemaType").and_then(Json::as_str) {
+            None => SchemaType::Avro,
+            Some(name) => SchemaType::parse(name)
+                .ok_or_else(|| self.unavailable(format!("its answer holds a schema of type {name}")))?,
+        };
+        let mut found = Vec::new();
+        self.follow(answer, &mut HashSet::new(), &mut found)?;
+        Ok(Arc::new(SchemaText { schema_type, text: text.into(), referenced: found }))
+    }
+
+    /// Appends what a schema refers to, each after what it refers to itself.
+    fn follow(
+        &self,
+        answer: &Json,
+        seen: &mut HashSet<String>,
+        found: &mut Vec<Referenced>,
+    ) -> Result<(), RegistryError> {
+        for (name, subject, version) in references(answer) {
+            if !seen.insert(name.clone()) {
                 continue;
             }
             let failed =
                 |why: String| self.unavailable(format!("subject {subject}, version {version}: {why}"));
-            if found.len() >= MAX_REFERENCES {
+            if seen.len() > MAX_REFERENCES {
                 return Err(failed(format!("the schema refers to more than {MAX_REFERENCES} others")));
             }
             let path = format!("/subjects/{}/versions/{version}", escaped(&subject));
             let answer = self.ask(&path, None)?.map_err(|refusal| failed(refusal.message))?;
             let text = answer.get("schema").and_then(Json::as_str);
-            let text = text.ok_or_else(|| failed("its answer holds no schema".into()))?.to_owned();
-            open.extend(references(&answer));
-            found.push(Referenced { name, text });
+            let text = text.ok_or_else(|| failed("its answer holds no schema".into()))?;
+            self.follow(&answer, seen, found)?;
+            found.push(Referenced { name, text: text.into() });
         }
-        Ok(if found.is_empty() { text.to_owned() } else { inlined(text, &found) })
+        Ok(())
     }
 
     /// # Errors
@@ -253,8 +269,24 @@ fn number(json: &Json, field: &str) -> Option<u32> {
     json.get(field).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok())
 }
 
+/// The body of a request that registers.
+fn body(schema: &NewSchema) -> String {
+    let mut body = serde_json::json!({ "schema": &*schema.text });
+    // As Confluent's client, which leaves out what is the default.
+    if schema.schema_type != SchemaType::Avro {
+        body["schemaType"] = schema.schema_type.name().into();
+    }
+    if !schema.references.is_empty() {
+        let references = schema.references.iter();
+        body["references"] = references
+            .map(|r| serde_json::json!({"name": r.name, "subject": r.subject, "version": r.version}))
+            .collect();
+    }
+    body.to_string()
+}
+
 impl SchemaRegistry for RegistryClient {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
         if let Some(text) = self.by_id.get(&id) {
             return Ok(text);
         }
@@ -262,14 +294,11 @@ impl SchemaRegistry for RegistryClient {
             return Err(RegistryError::UnknownId(id));
         }
         match self.ask(&format!("/schemas/ids/{id}"), None)? {
-            Ok(answer) => match answer.get("schema").and_then(Json::as_str) {
-                Some(text) => {
-                    let text: Arc<str> = self.whole(text, &answer)?.into();
-                    self.by_id.put(id, text.clone());
-                    Ok(text)
-                }
-                None => Err(self.unavailable(format!("its answer for schema {id} holds no schema"))),
-            },
+            Ok(answer) => {
+                let schema = self.whole(&answer)?;
+                self.by_id.put(id, schema.clone());
+                Ok(schema)
+            }
             Err(refusal) if refusal.code == 40403 => {
                 self.unknown.put(id, Instant::now());
                 Err(RegistryError::UnknownId(id))
@@ -280,12 +309,12 @@ impl SchemaRegistry for RegistryClient {
         }
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        let key = (subject.to_owned(), schema.to_owned());
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
+        let key = (subject.to_owned(), schema.clone());
         if let Some(id) = self.registered.get(&key) {
             return Ok(id);
         }
-        let body = serde_json::json!({ "schema": schema }).to_string();
+        let body = body(schema);
         match self.ask(&format!("/subjects/{}/versions", escaped(subject)), Some(&body))? {
             Ok(answer) => {
                 let id = number(&answer, "id");
@@ -304,12 +333,10 @@ impl SchemaRegistry for RegistryClient {
     fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
         match self.ask(&format!("/subjects/{}/versions/latest", escaped(subject)), None)? {
             Ok(answer) => {
-                let schema = answer.get("schema").and_then(Json::as_str);
-                match (number(&answer, "id"), number(&answer, "version"), schema) {
-                    (Some(id), Some(version), Some(schema)) => {
-                        Ok(Some(RegisteredSchema { id, version, schema: schema.into() }))
-                    }
-                    _ => Err(self.unavailable(format!("its answer for subject {subject} holds no schema"))),
+                let schema = self.whole(&answer)?;
+                match (number(&answer, "id"), number(&answer, "version")) {
+                    (Some(id), Some(version)) => Ok(Some(RegisteredSchema { id, version, schema })),
+                    _ => Err(self.unavailable(format!("its answer for subject {subject} holds no version"))),
                 }
             }
             Err(Refusal { code: 40401 | 40402, .. }) => Ok(None),

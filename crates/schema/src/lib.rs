@@ -22,6 +22,7 @@ mod codec;
 mod column;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod definition;
 mod failure;
 mod formats;
 mod json;
@@ -33,14 +34,18 @@ mod temporal;
 mod types;
 mod value;
 
-pub use avro::{AvroCodec, AvroReader};
+pub use avro::{AvroCodec, AvroDefinition, AvroReader};
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
 pub use client::RegistryClient;
 pub use codec::{Codec, Decoded, Encoded, RecordError};
+pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use json::JsonCodec;
 pub use kafka::KafkaCodec;
-pub use registry::{RegisteredSchema, RegistryError, SchemaRegistry};
+pub use registry::{
+    NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,
+    SchemaType,
+};
 pub use types::{DataType, Field, Schema};
 pub use value::{Row, Value};

@@ -1,15 +1,8 @@
 //! Schemas that are spread over several subjects, put into one text.
 
+use crate::Referenced;
 use serde_json::Value as Json;
 use std::collections::{HashMap, HashSet};
-
-/// A named type that another schema refers to.
-pub(crate) struct Referenced {
-    /// Its full name.
-    pub(crate) name: String,
-    /// Its text.
-    pub(crate) text: String,
-}
 
 /// The text of `schema` in which each of the types referred to is declared where it is first named. A text that is no JSON stays.
 pub(crate) fn inlined(schema: &str, referenced: &[Referenced]) -> String {
@@ -82,7 +75,7 @@ mod tests {
         };
         let root = r#"{"type":"record","namespace":"a","name":"R","fields":[{"name":"x","type":["null","B"]},{"name":"y","type":{"type":"array","items":"a.B"}},{"name":"z","type":"long"}]}"#;
         let types = [("a.B", record("a.B", r#""c.D""#)), ("c.D", record("c.D", r#"["null","a.B"]"#))];
-        let types = types.map(|(name, text)| Referenced { name: name.into(), text });
+        let types = types.map(|(name, text)| Referenced { name: name.into(), text: text.into() });
         let d = record("c.D", r#"["null","a.B"]"#);
         let b = record("a.B", &d);
         let wanted = root.replacen("\"B\"", &b, 1);

@@ -1,7 +1,7 @@
 //! The registry's client against a server that answers as it is told; against the real one it is tested with the registry.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use bd_schema::{RegistryClient, RegistryError, SchemaRegistry};
+use bd_schema::{NewSchema, RegistryClient, RegistryError, SchemaRegistry};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -85,7 +85,7 @@ fn a_schema_is_asked_for_once() {
     let server = Server::always(200, r#"{"schema":"\"long\""}"#);
     let client = server.client();
     for _ in 0..2 {
-        assert_eq!(&*client.schema_by_id(7).unwrap(), "\"long\"");
+        assert_eq!(&*client.schema(7).unwrap().text, "\"long\"");
     }
     assert_eq!(server.asked(), ["GET /schemas/ids/7"]);
     let accept = "accept: application/vnd.schemaregistry.v1+json".to_owned();
@@ -111,10 +111,10 @@ fn a_schema_over_several_subjects_comes_as_one() {
         (200, format!(r#"{{"schema":"{schema}","references":{references}}}"#))
     });
     assert_eq!(
-        &*server.client().schema_by_id(7).unwrap(),
+        &*server.client().schema(7).unwrap().whole(),
         r#"[{"type":"enum","name":"a.A","symbols":["X"]},{"type":"record","name":"B","namespace":"a","fields":[{"name":"f","type":"A"}]}]"#
     );
-    let asked = ["GET /schemas/ids/7", "GET /subjects/a%2FB/versions/1", "GET /subjects/a-A/versions/2"];
+    let asked = ["GET /schemas/ids/7", "GET /subjects/a-A/versions/2", "GET /subjects/a%2FB/versions/1"];
     assert_eq!(server.asked(), asked);
 }
 
@@ -123,7 +123,7 @@ fn an_unknown_id_is_not_asked_for_again_at_once() {
     let server = Server::always(404, r#"{"error_code":40403,"message":"Schema 7 not found"}"#);
     let client = server.client();
     for _ in 0..3 {
-        assert_eq!(client.schema_by_id(7), Err(RegistryError::UnknownId(7)));
+        assert_eq!(client.schema(7), Err(RegistryError::UnknownId(7)));
     }
     assert_eq!(server.asked().len(), 1);
 }
@@ -133,7 +133,7 @@ fn a_schema_is_registered_once_under_its_subject() {
     let server = Server::always(200, r#"{"id":3}"#);
     let client = server.client();
     for _ in 0..2 {
-        assert_eq!(client.register("a/b c-value", "\"long\""), Ok(3));
+        assert_eq!(client.register("a/b c-value", &NewSchema::avro("\"long\"")), Ok(3));
     }
     assert_eq!(server.asked(), ["POST /subjects/a%2Fb%20c-value/versions"]);
     let asked = server.asked.lock().unwrap();
@@ -145,7 +145,7 @@ fn a_schema_is_registered_once_under_its_subject() {
 fn what_the_registry_refuses_is_told_in_its_words() {
     for (status, code, message) in [(409, 409, "is incompatible"), (422, 42201, "Invalid schema")] {
         let server = Server::always(status, &format!(r#"{{"error_code":{code},"message":"{message}"}}"#));
-        let error = server.client().register("s", "{}").unwrap_err();
+        let error = server.client().register("s", &NewSchema::avro("{}")).unwrap_err();
         assert_eq!(error, RegistryError::Refused { subject: "s".into(), code, reason: message.into() });
     }
 }
@@ -159,7 +159,7 @@ fn the_latest_version_is_found_or_not() {
         _ => (404, r#"{"error_code":40401,"message":"Subject 'b' not found."}"#.into()),
     });
     let latest = server.client().latest("a").unwrap().unwrap();
-    assert_eq!((latest.id, latest.version, &*latest.schema), (5, 2, "\"int\""));
+    assert_eq!((latest.id, latest.version, &*latest.schema.text), (5, 2, "\"int\""));
     assert_eq!(server.client().latest("b"), Ok(None));
 }
 
@@ -185,14 +185,14 @@ fn a_registry_that_does_not_answer_for_itself_is_away() {
         (200, "{}", "holds no"),
     ] {
         let server = Server::always(status, body);
-        is_away(server.client().schema_by_id(7), reason);
-        is_away(server.client().register("s", "{}"), reason);
+        is_away(server.client().schema(7), reason);
+        is_away(server.client().register("s", &NewSchema::avro("{}")), reason);
         is_away(server.client().latest("s"), reason);
     }
     let silent = Server::always(0, "");
-    is_away(silent.client().with_timeout(Duration::from_millis(50)).schema_by_id(7), "timeout");
-    is_away(RegistryClient::new(&closed()).schema_by_id(7), "refused");
-    is_away(RegistryClient::new("").schema_by_id(7), "no URL");
+    is_away(silent.client().with_timeout(Duration::from_millis(50)).schema(7), "timeout");
+    is_away(RegistryClient::new(&closed()).schema(7), "refused");
+    is_away(RegistryClient::new("").schema(7), "no URL");
 }
 
 /// A URL where nobody listens.
@@ -205,8 +205,8 @@ fn of_several_urls_the_first_that_answers_is_taken_and_kept_to() {
     let bad = Server::always(503, "");
     let good = Server::always(200, r#"{"schema":"\"int\""}"#);
     let client = RegistryClient::new(&format!("{}, {},{}/", closed(), bad.url, good.url));
-    client.schema_by_id(1).unwrap();
-    client.schema_by_id(2).unwrap();
+    client.schema(1).unwrap();
+    client.schema(2).unwrap();
     assert_eq!((bad.asked().len(), good.asked().len()), (1, 2));
 }
 
@@ -214,8 +214,8 @@ fn of_several_urls_the_first_that_answers_is_taken_and_kept_to() {
 fn a_path_is_kept_and_credentials_are_sent() {
     let server = Server::always(200, r#"{"schema":"\"int\""}"#);
     let host = server.url.strip_prefix("http://").unwrap();
-    RegistryClient::new(&format!("http://us%20er:p%40ss@{host}/api/v7/")).schema_by_id(1).unwrap();
-    RegistryClient::new(&server.url).with_basic_auth("us er:p@ss").schema_by_id(1).unwrap();
+    RegistryClient::new(&format!("http://us%20er:p%40ss@{host}/api/v7/")).schema(1).unwrap();
+    RegistryClient::new(&server.url).with_basic_auth("us er:p@ss").schema(1).unwrap();
     assert_eq!(server.asked(), ["GET /api/v7/schemas/ids/1", "GET /schemas/ids/1"]);
     for asked in server.asked.lock().unwrap().iter() {
         assert!(asked.headers.contains(&"authorization: Basic dXMgZXI6cEBzcw==".to_owned()), "{asked:?}");

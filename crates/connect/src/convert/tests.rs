@@ -2,26 +2,31 @@
 
 use super::{Converter, ConverterConfig, Payloads, Runs};
 use crate::sdk::{Cells, Config, ConnectField, ConnectSchema, Shape};
-use bd_schema::{DataType, Field, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry, Value};
+use bd_schema::{
+    DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry,
+    SchemaText, Value,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// A registry in memory.
 #[derive(Default)]
-struct Registry(Mutex<Vec<(String, Arc<str>)>>);
+struct Registry(Mutex<Vec<(String, NewSchema)>>);
 
 impl SchemaRegistry for Registry {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
         let all = self.0.lock().unwrap();
-        all.get(id as usize).map(|(_, s)| Arc::clone(s)).ok_or(RegistryError::UnknownId(id))
+        all.get(id as usize)
+            .map(|(_, s)| Arc::new(SchemaText::new(s.schema_type, s.text.clone())))
+            .ok_or(RegistryError::UnknownId(id))
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
         let mut all = self.0.lock().unwrap();
-        if let Some(at) = all.iter().position(|(s, t)| s == subject && t.as_ref() == schema) {
+        if let Some(at) = all.iter().position(|(s, t)| s == subject && t == schema) {
             return Ok(at as u32);
         }
-        all.push((subject.to_owned(), schema.into()));
+        all.push((subject.to_owned(), schema.clone()));
         Ok(all.len() as u32 - 1)
     }
 
@@ -125,7 +130,7 @@ fn an_avro_declaration_of_the_source_is_registered_as_it_is() {
     let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::BigInt(4)])] };
     let mut converter = open(Role::Value, &[("", "AvroConverter")], Some(registry.clone()));
     round_trip(converter.as_mut(), &cells);
-    assert_eq!(registry.0.lock().unwrap()[0].1.as_ref(), text);
+    assert_eq!(registry.0.lock().unwrap()[0].1.text.as_ref(), text);
 }
 
 #[test]
@@ -141,7 +146,7 @@ fn a_key_struct_of_one_field_stays_a_record_in_avro() {
     assert_eq!(rows, [Some(vec![Value::BigInt(4)])]);
     assert_eq!(schema.name.as_deref(), Some("tv.tv.users.Key"));
     assert!(matches!(&schema.shape, Shape::Struct { .. }));
-    assert!(registry.0.lock().unwrap()[0].1.contains(r#""name":"user_id","type":"long""#));
+    assert!(registry.0.lock().unwrap()[0].1.text.contains(r#""name":"user_id","type":"long""#));
 }
 
 #[test]

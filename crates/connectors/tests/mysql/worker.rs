@@ -6,7 +6,7 @@ use bd_broker::{Broker, BrokerConfig};
 use bd_cluster::{Cluster, Isolation, OffsetSpec, ReaderConfig, TopicPartition};
 use bd_cluster_embedded::EmbeddedCluster;
 use bd_connect::{Worker, WorkerConfig};
-use bd_schema::{RegisteredSchema, RegistryError, SchemaRegistry};
+use bd_schema::{NewSchema, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,14 +17,16 @@ use std::time::{Duration, Instant};
 struct Registry(Mutex<Vec<(String, String)>>);
 
 impl SchemaRegistry for Registry {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
         let all = self.0.lock().unwrap();
-        all.get(id as usize).map(|(_, s)| s.as_str().into()).ok_or(RegistryError::UnknownId(id))
+        all.get(id as usize)
+            .map(|(_, s)| Arc::new(SchemaText::avro(s.as_str())))
+            .ok_or(RegistryError::UnknownId(id))
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
         let mut all = self.0.lock().unwrap();
-        let entry = (subject.to_owned(), schema.to_owned());
+        let entry = (subject.to_owned(), schema.text.to_string());
         let known = all.iter().position(|e| *e == entry).unwrap_or_else(|| {
             all.push(entry);
             all.len() - 1
@@ -38,7 +40,7 @@ impl SchemaRegistry for Registry {
         Ok(found.map(|(i, (_, s))| RegisteredSchema {
             id: u32::try_from(i).unwrap(),
             version: 1,
-            schema: s.as_str().into(),
+            schema: Arc::new(SchemaText::avro(s.as_str())),
         }))
     }
 }
@@ -156,7 +158,7 @@ INSERT INTO users VALUES (45, 'ketan', 55, 'M', '2018-06-20 06:37:03.5'), (46, '
     let avro = until_count(&*cluster, "avro.tv.users", 6);
     assert!(avro.iter().all(|(key, value)| key[0] == 0 && value.as_ref().is_none_or(|v| v[0] == 0)));
     assert_eq!(avro.iter().filter(|(_, value)| value.is_none()).count(), 2);
-    let latest = |subject: &str| text(registry.latest(subject).unwrap().unwrap().schema.as_bytes());
+    let latest = |subject: &str| text(registry.latest(subject).unwrap().unwrap().schema.text.as_bytes());
     let value = latest("avro.tv.users-value");
     assert_eq!((&value["name"], &value["namespace"]), (&json!("Value"), &json!("avro.tv.users")));
     assert_eq!(latest("avro.tv.users-key")["name"], json!("Key"));

@@ -23,6 +23,7 @@
 
 mod arrow;
 mod declare;
+mod definition;
 mod derive;
 mod parse;
 mod plan;
@@ -41,13 +42,16 @@ mod write;
 mod writers;
 
 pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
+pub use definition::AvroDefinition;
 pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_TYPES, schema_of_avro};
 pub use parse::AvroError;
 pub use reader::AvroReader;
 
 use crate::cells::Cells;
 use crate::failure::{Failure, Fallible};
-use crate::{Codec, Decoded, Encoded, RecordError, RegistryError, Role, Row, Schema, SchemaRegistry, batch};
+use crate::{
+    Codec, Decoded, Encoded, NewSchema, RecordError, RegistryError, Role, Row, Schema, SchemaRegistry, batch,
+};
 use arrow_array::RecordBatch;
 use std::sync::{Arc, OnceLock};
 use write::WritePlan;
@@ -114,7 +118,11 @@ impl AvroCodec {
         if let Some(id) = self.id.get() {
             return Ok(*id);
         }
-        let id = self.writers.registry().register(&self.subject, &self.declaration).map_err(of_registry)?;
+        let id = self
+            .writers
+            .registry()
+            .register(&self.subject, &NewSchema::avro(&*self.declaration))
+            .map_err(of_registry)?;
         Ok(*self.id.get_or_init(|| id))
     }
 

@@ -3,8 +3,8 @@
 use super::{AvroCodec, schema_of_avro};
 use crate::conformance::{self, Malformed, telling_values};
 use crate::{
-    Codec, DataType, Field, RecordError, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry,
-    Value, arrow_to_rows,
+    Codec, DataType, Field, NewSchema, RecordError, RegisteredSchema, RegistryError, Role, Row, Schema,
+    SchemaRegistry, SchemaText, Value, arrow_to_rows,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,19 +39,19 @@ impl Memory {
 }
 
 impl SchemaRegistry for Memory {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
         self.answer()?;
         let schemas = self.schemas.lock().unwrap();
         (id as usize)
             .checked_sub(1)
             .and_then(|at| schemas.get(at))
-            .cloned()
+            .map(|text| Arc::new(SchemaText::avro(text.clone())))
             .ok_or(RegistryError::UnknownId(id))
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
         self.answer()?;
-        let id = self.put(schema);
+        let id = self.put(&schema.text);
         self.subjects.lock().unwrap().push((subject.to_owned(), id));
         Ok(id)
     }
@@ -167,7 +167,7 @@ fn what_it_writes_is_registered_under_its_subject_when_it_first_writes() {
     assert_eq!(out, framed(1, &[2, 90, 0]));
     assert_eq!(*registry.subjects.lock().unwrap(), [("t-value".to_owned(), 1)]);
     assert_eq!(
-        &*registry.schema_by_id(1).unwrap(),
+        &*registry.schema(1).unwrap().text,
         r#"{"type":"record","name":"KsqlDataSourceSchema","namespace":"io.confluent.ksql.avro_schemas","fields":[{"name":"ID","type":["null","long"],"default":null},{"name":"NAME","type":["null","string"],"default":null}],"connect.name":"io.confluent.ksql.avro_schemas.KsqlDataSourceSchema"}"#
     );
 }
@@ -432,7 +432,7 @@ fn a_declaration_that_is_given_is_written_as_it_is() {
     ads.encode_row(&row("B"), &mut out).unwrap();
     assert_eq!(out, framed(1, &[90, 0xa0, 0x1f, 2, 0, 0xff, 0xff, 0xff, 0xf6]));
     assert_eq!(decode(&ads, &out).unwrap(), row("B"));
-    assert_eq!(&*registry.schema_by_id(1).unwrap(), declared);
+    assert_eq!(&*registry.schema(1).unwrap().text, declared);
     let error = ads.encode_row(&row("C"), &mut out).unwrap_err();
     assert_eq!(error.to_string(), "record 0, field KIND: Avro's enum has no symbol \"C\"");
     let mut without = row("A");

@@ -61,7 +61,7 @@ impl<P> Writers<P> {
             Some(plan) => plan,
             None => {
                 // The registry is asked without the lock: it may take its time.
-                let text = self.registry.schema_by_id(id).map_err(of_registry)?;
+                let text = self.registry.schema(id).map_err(of_registry)?.whole();
                 let plan = compile(&text).map(Arc::new).map_err(|e| format!("schema {id}: {e}").into());
                 let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() >= KEPT {

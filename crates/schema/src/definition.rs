@@ -1,0 +1,84 @@
+//! Schemas as their authors write them: Avro, JSON Schema, Protobuf. What a registry must know of them: whether a text is one,
+//! its canonical and normal forms, and whether one can read what another wrote.
+
+use crate::avro::AvroDefinition;
+use crate::{SchemaText, SchemaType};
+
+/// A text is no schema of its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSchema(pub String);
+
+/// A parsed schema.
+#[derive(Debug, Clone)]
+pub enum Definition {
+    /// Avro.
+    Avro(AvroDefinition),
+}
+
+/// One thing that keeps a reader's schema from reading what was written with a writer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incompatibility {
+    /// Confluent's name of the broken rule, such as `READER_FIELD_MISSING_DEFAULT_VALUE`.
+    pub rule: &'static str,
+    /// What is wrong, with `{reader}` and `{writer}` where the words `new` and `old` go, whichever of them reads.
+    pub description: String,
+    /// Avro's `additionalInfo`: the names or types in question.
+    pub additional: Option<String>,
+}
+
+impl Incompatibility {
+    /// The description, with a word for either schema.
+    pub fn describe(&self, reader: &str, writer: &str) -> String {
+        self.description.replace("{reader}", reader).replace("{writer}", writer)
+    }
+}
+
+impl Definition {
+    /// Parses a schema with all that it refers to.
+    ///
+    /// # Errors
+    /// The text is no schema of its type, or a reference does not resolve.
+    pub fn parse(schema: &SchemaText) -> Result<Self, InvalidSchema> {
+        match schema.schema_type {
+            SchemaType::Avro => AvroDefinition::parse(schema).map(Self::Avro),
+            other => Err(InvalidSchema(format!("schemas of type {other} are not read"))),
+        }
+    }
+
+    /// Its type.
+    pub fn schema_type(&self) -> SchemaType {
+        match self {
+            Self::Avro(_) => SchemaType::Avro,
+        }
+    }
+
+    /// The text as a registry keeps it: Confluent's `canonicalString`.
+    pub fn canonical(&self) -> String {
+        match self {
+            Self::Avro(avro) => avro.canonical(),
+        }
+    }
+
+    /// The text in normal form (`normalize=true`): equal for schemas that differ in order and form only.
+    pub fn normalized(&self) -> String {
+        match self {
+            Self::Avro(avro) => avro.normalized(),
+        }
+    }
+
+    /// The name of the record, message or titled object that it declares; what the record-name subject strategies use.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Avro(avro) => avro.name(),
+        }
+    }
+
+    /// What keeps this schema, as the reader's, from reading what was written with `writer`; empty: nothing. Of schemas of
+    /// different types, that they are.
+    pub fn incompatibilities(&self, writer: &Self) -> Vec<Incompatibility> {
+        match (self, writer) {
+            (Self::Avro(reader), Self::Avro(writer)) => reader.incompatibilities(writer),
+        }
+    }
+}
