@@ -2,7 +2,10 @@
 //!
 //! Rules for a batch of producer P, epoch E, sequences F..=L:
 //! - E older than the known epoch: fenced. E newer: F must be 0.
-//! - same F, L as one of the last five batches: a repeat, answered with the earlier offsets;
+//! - same F, L as one of the last five batches: a repeat, answered with the earlier offsets. A transactional batch can only
+//!   repeat one of the transaction that is open: a producer ends none before it knows what became of its batches. librdkafka
+//!   does not keep to that: its abort drops what waits to be sent again and gives the next transaction the same sequences,
+//!   which an earlier answer would lose without a word;
 //! - else F must follow the last sequence (after `i32::MAX` comes 0).
 //! - P unknown: any F. The log may have known P once: idle producers are forgotten, and deleting records may take the
 //!   producers' state with them. So it has been since Kafka 2.5.
@@ -71,6 +74,16 @@ impl Producer {
         self.batches.back().map_or(0, |last| add_sequence(last.last_sequence, 1))
     }
 
+    /// The batches that a producer may send again.
+    fn repeatable(&self, header: &BatchHeader) -> impl Iterator<Item = &BatchMeta> {
+        let first_offset = match (header.is_transactional(), self.txn_first_offset) {
+            (false, _) => 0,
+            (true, Some(of_transaction)) => of_transaction,
+            (true, None) => i64::MAX,
+        };
+        self.batches.iter().filter(move |batch| batch.base_offset >= first_offset)
+    }
+
     fn check(&self, header: &BatchHeader) -> Result<Check, LogError> {
         let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
         if epoch < self.epoch {
@@ -80,7 +93,7 @@ impl Producer {
         let expected = if epoch > self.epoch { 0 } else { self.expected() };
         if epoch == self.epoch
             && let Some(repeat) =
-                self.batches.iter().find(|b| (b.first_sequence, b.last_sequence) == (first, last))
+                self.repeatable(header).find(|b| (b.first_sequence, b.last_sequence) == (first, last))
         {
             return Ok(Check::Repeat(*repeat));
         }

@@ -34,6 +34,34 @@ fn the_last_five_batches_are_recognised_as_repeats_with_their_offsets() {
     assert_eq!(put(&log, sequenced(1, 0, 21, 1)).base_offset, 21);
 }
 
+/// librdkafka drops on abort what it was about to send again, and gives its sequences to the next transaction's records.
+#[test]
+fn a_batch_of_a_new_transaction_is_no_repeat_of_one_before() {
+    let fs = MemFs::new();
+    let (mut log, _) = open(&fs, config()).unwrap();
+    put(&log, transactional(1, 0, 0, 2));
+    put(&log, transactional(1, 0, 2, 2));
+    for (next, commit) in [(4, false), (6, true)] {
+        // All of this transaction are known as repeats.
+        assert!(log.append(transactional(1, 0, next - 2, 2), 0).unwrap().duplicate);
+        log.append_marker(1, 0, commit, 0, 0).unwrap();
+        let end = log.end_offset();
+        for _ in 0..2 {
+            for sequence in (0..next).step_by(2) {
+                let error = log.append(transactional(1, 0, sequence, 2), 0).unwrap_err();
+                assert!(
+                    matches!(error, LogError::OutOfOrderSequence { expected, .. } if expected == next),
+                    "{error}"
+                );
+            }
+            assert_eq!(log.end_offset(), end);
+            log = open(&fs, config()).unwrap().0; // and the same after a kill
+        }
+        put(&log, transactional(1, 0, next, 2));
+        assert!(log.append(transactional(1, 0, next - 2, 2), 0).is_err(), "one before the marker");
+    }
+}
+
 #[test]
 fn sequences_wrap_from_the_greatest_to_zero() {
     let fs = MemFs::new();

@@ -43,7 +43,21 @@ pub fn start_on(dir: &Path, port: u16) -> TestBroker {
     start_at(dir, port, |_| {})
 }
 
+/// One that tells its clients to come by another port of this machine.
+pub fn start_advertised(dir: &Path, port: u16) -> TestBroker {
+    start_between(dir, 0, Some(port), |_| {})
+}
+
 fn start_at(dir: &Path, port: u16, change: impl FnOnce(&mut BrokerConfig)) -> TestBroker {
+    start_between(dir, port, None, change)
+}
+
+fn start_between(
+    dir: &Path,
+    port: u16,
+    advertised: Option<u16>,
+    change: impl FnOnce(&mut BrokerConfig),
+) -> TestBroker {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port))).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -53,7 +67,8 @@ fn start_at(dir: &Path, port: u16, change: impl FnOnce(&mut BrokerConfig)) -> Te
     change(&mut config);
     let broker = Broker::open(config).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let advertised = ListenerConfig::plaintext(Endpoint { host: "127.0.0.1".into(), port });
+    let advertised =
+        ListenerConfig::plaintext(Endpoint { host: "127.0.0.1".into(), port: advertised.unwrap_or(port) });
     let served = runtime.spawn(server::serve(Arc::clone(&broker), listener, advertised, async {
         let _ = stopped.await;
     }));
