@@ -81,7 +81,7 @@ async fn create_topics(port: u16) {
         created.unwrap();
     }
     // The internal topics are there once they are used.
-    drop(transactions::producer(port, "first", &transactions::Refused::default()));
+    drop(transactions::producer(port, "first"));
     let consumer: BaseConsumer = client(port).set("group.id", commits::GROUP).create().unwrap();
     let mut offsets = TopicPartitionList::new();
     offsets.add_partition_offset("plain", 0, Offset::Offset(0)).unwrap();

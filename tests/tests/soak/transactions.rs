@@ -3,12 +3,11 @@
 use crate::bd::{PARTITIONS, PATIENCE, client, committed, read};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tv_cases::rng::Rng;
@@ -30,39 +29,18 @@ pub(crate) enum Outcome {
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     keys: Vec<u64>,
-    /// Of the records to `txn` those that the client told not to be written. The commit after a kill may succeed without
-    /// them: an abort has the client's threads drop what is queued, and one that is late drops what the next transaction queues.
-    refused: Vec<u64>,
-}
-
-/// Topic, key and value of records that were told not to be written.
-#[derive(Clone, Default)]
-pub(crate) struct Refused(Arc<Mutex<Vec<[String; 3]>>>);
-
-impl ClientContext for Refused {}
-
-impl ProducerContext for Refused {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((_, message)) = result {
-            let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-            let record = [message.topic().to_owned(), text(message.key()), text(message.payload())];
-            self.0.lock().unwrap().push(record);
-        }
-    }
 }
 
 /// One whose delivery reports are taken by a thread: commits and aborts wait for them.
-type Transactional = ThreadedProducer<Refused>;
+type Transactional = ThreadedProducer<DefaultProducerContext>;
 
-pub(crate) fn producer(port: u16, id: &str, refused: &Refused) -> Transactional {
+pub(crate) fn producer(port: u16, id: &str) -> Transactional {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut config = client(port);
         config.set("transactional.id", id).set("transaction.timeout.ms", "60000").set("linger.ms", "0");
         config.set("compression.type", "lz4");
-        let producer: Transactional = config.create_with_context(refused.clone()).unwrap();
+        let producer: Transactional = config.create().unwrap();
         match producer.init_transactions(TIMEOUT) {
             Ok(()) => return producer,
             Err(error) => assert!(Instant::now() < deadline, "init_transactions: {error}"),
@@ -91,7 +69,7 @@ fn transaction(
 ) -> Done {
     let commit = rng.between(0, 3) > 0;
     let keys: Vec<u64> = (0..rng.between(0, 3)).map(|_| rng.below(KEYS)).collect();
-    let ended = |outcome| Done { outcome, keys: keys.clone(), refused: Vec::new() };
+    let ended = |outcome| Done { outcome, keys: keys.clone() };
     if producer.begin_transaction().is_err() {
         return ended(Outcome::Unsure);
     }
@@ -146,23 +124,11 @@ pub(crate) fn run(name: &'static str, port: u16, seed: u64, done: Arc<AtomicBool
         let mut rng = Rng::fork(seed, name);
         let group: BaseConsumer = client(port).set("group.id", group_of(name)).create().unwrap();
         let mut transactions = Vec::new();
-        let refused = Refused::default();
-        let mut at_work = producer(port, name, &refused);
+        let mut at_work = producer(port, name);
         while !done.load(Ordering::SeqCst) {
-            let number = transactions.len() as u64;
-            let mut ended = transaction(&at_work, name, number, &mut rng, &group);
-            for [topic, key, value] in refused.0.lock().unwrap().drain(..) {
-                match value.strip_prefix(&format!("{number}:")) {
-                    Some(i) if topic == "txn" => ended.refused.push(i.parse().unwrap()),
-                    _ if value == number.to_string() => {
-                        ended.keys.retain(|k| key != format!("{name}:{k}"));
-                    }
-                    // Of a transaction before this one, which was aborted.
-                    _ => {}
-                }
-            }
+            let ended = transaction(&at_work, name, transactions.len() as u64, &mut rng, &group);
             if ended.outcome == Outcome::Unsure {
-                at_work = producer(port, name, &refused);
+                at_work = producer(port, name);
             }
             transactions.push(ended);
         }
@@ -187,16 +153,9 @@ pub(crate) fn check(port: u16, done: &BTreeMap<&str, Vec<Done>>) {
     let mut tables = BTreeMap::new();
     for (name, transactions) in done {
         let mut last = None;
-        for (number, Done { outcome, keys, refused }) in transactions.iter().enumerate() {
+        for (number, Done { outcome, keys }) in transactions.iter().enumerate() {
             let number = number as u64;
             let mut records = found.remove(&((*name).to_owned(), number)).unwrap_or_default();
-            if *outcome == Outcome::Committed {
-                assert!(
-                    refused.iter().all(|i| !records.contains(i)),
-                    "{name}: {number}: {refused:?} is read"
-                );
-                records.extend(refused);
-            }
             records.sort_unstable();
             let whole = records.iter().copied().eq(0..records.len() as u64);
             assert!(whole, "{name}: transaction {number} is torn: {records:?}");
