@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 run() {
   cargo test --package bd-cluster-kafka --features peers --test real_kafka --test compression "$@"
-  cargo test --package bd --test tools "$@"
+  cargo test --package bd --test tools --test tools_groups "$@"
 }
 
 if [ -n "${BD_TEST_BOOTSTRAP:-}" ]; then

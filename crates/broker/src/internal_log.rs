@@ -1,20 +1,45 @@
-//! Reading the internal topics back, and keeping them small.
-//!
-//! They hold the last value of each key, like a compacted topic, and are made small in another way: the live state is written
-//! again at the end, then all before it is deleted.
+//! The internal topics: how they are made, and how they are read back. They are compacted, so that a start reads little more than
+//! what lives.
 
 use crate::partition::Partition;
+use crate::topics::{Topic, Topics};
 use bd_log::batch::{BatchError, Batches, ControlMarker, RecordsIter};
 use bd_log::compression::{CompressionError, plain_batch};
 use bd_log::{Isolation, LogError};
+use kafka_protocol::ResponseError as E;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many bytes are read at once.
 const READ_BYTES: usize = 1 << 20;
 /// An internal record is small; one batch of them decompressed is never larger.
 const MAX_PLAIN_BYTES: usize = 64 << 20;
-/// Below so many records shrinking is not worth it.
-const MIN_RECORDS: i64 = 100_000;
+
+/// `segment.bytes` of an internal topic (Kafka: `offsets.topic.segment.bytes`, `transaction.state.log.segment.bytes`): what is not
+/// compacted yet, and read at a start, is rarely more.
+const SEGMENT_BYTES: &str = "104857600";
+
+/// The internal topic of that name, created at its first use with what Kafka gives it beside `configs`.
+pub(crate) fn topic(
+    topics: &Topics,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> Result<Arc<Topic>, E> {
+    if let Some(topic) = topics.get(name) {
+        return Ok(topic);
+    }
+    let common = [("cleanup.policy", "compact"), ("segment.bytes", SEGMENT_BYTES)];
+    let configs: BTreeMap<String, String> =
+        common.iter().chain(configs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    topics.create(name, partitions, configs).or_else(|error| {
+        // Somebody else may have been faster.
+        topics.get(name).ok_or_else(|| {
+            tracing::error!(topic = name, %error, "cannot create an internal topic");
+            E::CoordinatorNotAvailable
+        })
+    })
+}
 
 /// An internal topic cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -74,19 +99,5 @@ pub(crate) fn replay(partition: &Partition, mut each: impl FnMut(Event<'_>)) -> 
         }
         offset = read.next_offset;
     }
-    Ok(())
-}
-
-/// Whether most of the log is superseded, with `live` records that count.
-pub(crate) fn is_worth_shrinking(partition: &Partition, live: i64) -> bool {
-    let all = partition.log().end_offset() - partition.log().start_offset();
-    all > MIN_RECORDS && all / 4 > live
-}
-
-/// Deletes what is before `offset`, once all after it is durable; records of open transactions stay.
-pub(crate) fn trim(partition: &Arc<Partition>, offset: i64) -> Result<(), LogError> {
-    let log = partition.log();
-    partition.wait_durable(log.end_offset())?;
-    log.delete_records_before(offset.min(log.last_stable_offset()))?;
     Ok(())
 }

@@ -4,6 +4,8 @@
 
 mod support;
 
+use bd_broker::group::{Committer, OffsetWrite};
+use bd_broker::{OFFSETS_TOPIC, TXN_TOPIC};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, Producer};
@@ -91,5 +93,67 @@ fn a_record_without_key_is_refused_by_a_compacted_topic() {
     assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::InvalidRecord), "{error}");
     producer.send_record(BaseRecord::to("table").partition(0).key("k").payload("v"));
     assert!(producer.delivered().remove(0).is_ok());
+    broker.stop();
+}
+
+/// Commits the offset of a partition of `table` in process.
+fn commit(broker: &TestBroker, group: &str, partition: i32, offset: i64) {
+    let write =
+        OffsetWrite { topic: "table".into(), partition, offset, leader_epoch: -1, metadata: String::new() };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let done = move |results| sender.send(results).unwrap();
+    broker.broker.groups().commit(Committer::of_group(group), None, vec![write], done);
+    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), [None]);
+}
+
+#[test]
+fn committed_offsets_outlive_the_compaction_of_their_topic() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = compacted(dir.path());
+    // With segments of 4 KiB instead of Kafka's 100 MiB.
+    let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    broker.broker.topics().create(OFFSETS_TOPIC, 1, configs).unwrap();
+    commit(&broker, "once", 0, 7);
+    for offset in 0..300 {
+        commit(&broker, "often", 0, offset);
+    }
+    let log = broker.broker.topics().partition(OFFSETS_TOPIC, 0).unwrap();
+    until("the topic is small", || {
+        log.log().size_bytes() < 8_000 && log.log().compaction_due(i64::MAX / 2).unwrap().is_none()
+    });
+    assert_eq!((log.log().start_offset(), log.log().end_offset()), (0, 301));
+    let found = |broker: &TestBroker| {
+        ["once", "often"]
+            .map(|g| broker.broker.groups().committed(g, "table", 0, true).unwrap().unwrap().offset)
+    };
+    let image = crash_image(dir.path());
+    broker.stop();
+    for dir in [dir.path(), image.path()] {
+        let broker = compacted_again(dir);
+        assert_eq!(found(&broker), [7, 299]);
+        broker.stop();
+    }
+}
+
+#[test]
+fn internal_topics_have_the_configs_that_kafka_gives_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = start(dir.path());
+    broker.broker.topics().create("table", 1, BTreeMap::new()).unwrap();
+    commit(&broker, "once", 0, 1);
+    drop(broker.transactional("writer"));
+    let configs = |topic: &str| {
+        let configs = broker.broker.topics().get(topic).unwrap().configs();
+        configs.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        configs(OFFSETS_TOPIC),
+        "cleanup.policy=compact compression.type=producer segment.bytes=104857600"
+    );
+    assert_eq!(
+        configs(TXN_TOPIC),
+        "cleanup.policy=compact compression.type=uncompressed min.insync.replicas=1 segment.bytes=104857600 \
+         unclean.leader.election.enable=false"
+    );
     broker.stop();
 }

@@ -10,44 +10,12 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use support::members::{Owned, owned, poll_until};
 use support::*;
 
-type Owned = BTreeSet<(String, i32)>;
-
 fn member(server: &TestBroker, topics: &[&str], settings: &[(&str, &str)]) -> BaseConsumer {
-    let mut config = server.client();
-    config
-        .set("group.id", "group")
-        .set("group.protocol", "consumer")
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("topic.metadata.refresh.interval.ms", "500");
-    settings.iter().for_each(|(k, v)| {
-        config.set(*k, *v);
-    });
-    let consumer: BaseConsumer = config.create().unwrap();
-    consumer.subscribe(topics).unwrap();
-    consumer
-}
-
-fn owned(consumer: &BaseConsumer) -> Owned {
-    let assignment = consumer.assignment().unwrap();
-    assignment.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect()
-}
-
-/// Polls all consumers, dropping records, until what they own satisfies `done`.
-fn poll_until(consumers: &[&BaseConsumer], done: impl Fn(&[Owned]) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let sets: Vec<_> = consumers.iter().map(|c| owned(c)).collect();
-        if done(&sets) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{sets:?}");
-        for consumer in consumers {
-            let _ = consumer.poll(Duration::from_millis(10));
-        }
-    }
+    let protocol = [("group.protocol", "consumer"), ("topic.metadata.refresh.interval.ms", "500")];
+    members::join(server, topics, &[&protocol, settings])
 }
 
 fn sizes(sets: &[Owned]) -> Vec<usize> {

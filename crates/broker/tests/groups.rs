@@ -11,41 +11,12 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use support::members::{owned, poll_until};
 use support::*;
 
 fn member(server: &TestBroker, settings: &[(&str, &str)]) -> BaseConsumer {
-    let mut config = server.client();
-    config
-        .set("group.id", "group")
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("heartbeat.interval.ms", "100")
-        .set("session.timeout.ms", "6000");
-    settings.iter().for_each(|(k, v)| {
-        config.set(*k, *v);
-    });
-    let consumer: BaseConsumer = config.create().unwrap();
-    consumer.subscribe(&["t"]).unwrap();
-    consumer
-}
-
-fn owned(consumer: &BaseConsumer) -> BTreeSet<i32> {
-    consumer.assignment().unwrap().elements().iter().map(|e| e.partition()).collect()
-}
-
-/// Polls all consumers, dropping records, until the partitions they own satisfy `done`.
-fn poll_until(consumers: &[&BaseConsumer], done: impl Fn(&[BTreeSet<i32>]) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let sets: Vec<_> = consumers.iter().map(|c| owned(c)).collect();
-        if done(&sets) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{sets:?}");
-        for consumer in consumers {
-            let _ = consumer.poll(Duration::from_millis(20));
-        }
-    }
+    let often = [("heartbeat.interval.ms", "100"), ("session.timeout.ms", "6000")];
+    members::join(server, &["t"], &[&often, settings])
 }
 
 #[test]

@@ -15,11 +15,20 @@ use kafka_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
+use kafka_protocol::protocol::StrBytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One change as it was asked for: name, operation by its number, value.
 type Asked = (String, i8, Option<String>);
+
+/// The operations' numbers.
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+
+fn asked(name: &StrBytes, operation: i8, value: Option<StrBytes>) -> Asked {
+    (name.to_string(), operation, value.map(|v| v.to_string()))
+}
 
 /// What shall become of a resource's configs.
 struct Wanted {
@@ -72,10 +81,9 @@ fn changes(asked: &[Asked]) -> Result<Vec<ConfigChange>, TopicError> {
     if names.windows(2).any(|w| w[0] == w[1]) {
         return Err(TopicError::refused(E::InvalidRequest, "Error due to duplicate config keys"));
     }
-    let delete = 1;
     let nulls: Vec<&str> = asked
         .iter()
-        .filter(|(_, op, value)| *op != delete && value.is_none())
+        .filter(|(_, op, value)| *op != DELETE && value.is_none())
         .map(|(name, ..)| name.as_str())
         .collect();
     if !nulls.is_empty() {
@@ -90,38 +98,45 @@ fn changes(asked: &[Asked]) -> Result<Vec<ConfigChange>, TopicError> {
     asked.iter().map(change).collect()
 }
 
+/// Changes resources off the task that serves the socket; the answer to each is made by `answer` from the resource, Kafka's code
+/// and the text.
+async fn alter<R: Send + 'static>(
+    broker: Arc<Broker>,
+    call: &Call,
+    (wanted, whole, only_check): (Vec<Wanted>, bool, bool),
+    answer: fn(&Wanted, i16, Option<StrBytes>) -> R,
+) -> Result<Vec<R>, RequestError> {
+    let call = call.clone();
+    off_task(move || {
+        let results = alter_all(&broker, &call, &wanted, whole, only_check);
+        let answers = wanted.iter().zip(results).map(|(wanted, result)| match result {
+            Ok(()) => answer(wanted, 0, None),
+            Err(error) => answer(wanted, error.code().code(), Some(text(&error.to_string()))),
+        });
+        answers.collect()
+    })
+    .await
+}
+
 pub(super) async fn incremental(
     broker: Arc<Broker>,
     call: &Call,
     request: IncrementalAlterConfigsRequest,
 ) -> Result<IncrementalAlterConfigsResponse, RequestError> {
-    let call = call.clone();
-    off_task(move || {
-        let wanted: Vec<Wanted> = request
-            .resources
-            .into_iter()
-            .map(|resource| Wanted {
-                kind: resource.resource_type,
-                name: resource.resource_name.to_string(),
-                changes: resource
-                    .configs
-                    .into_iter()
-                    .map(|c| (c.name.to_string(), c.config_operation, c.value.map(|v| v.to_string())))
-                    .collect(),
-            })
-            .collect();
-        let results = alter_all(&broker, &call, &wanted, false, request.validate_only);
-        let responses = wanted.iter().zip(results).map(|(wanted, result)| {
-            let (code, message) = outcome(&result);
-            AlterConfigsResourceResponse::default()
-                .with_resource_type(wanted.kind)
-                .with_resource_name(text(&wanted.name))
-                .with_error_code(code)
-                .with_error_message(message.map(|m| text(&m)))
-        });
-        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
-    })
-    .await
+    let wanted = request.resources.into_iter().map(|resource| Wanted {
+        kind: resource.resource_type,
+        name: resource.resource_name.to_string(),
+        changes: resource.configs.into_iter().map(|c| asked(&c.name, c.config_operation, c.value)).collect(),
+    });
+    let asked = (wanted.collect(), false, request.validate_only);
+    let responses = alter(broker, call, asked, |wanted, code, message| {
+        AlterConfigsResourceResponse::default()
+            .with_resource_type(wanted.kind)
+            .with_resource_name(text(&wanted.name))
+            .with_error_code(code)
+            .with_error_message(message)
+    });
+    Ok(IncrementalAlterConfigsResponse::default().with_responses(responses.await?))
 }
 
 pub(super) async fn whole(
@@ -129,38 +144,18 @@ pub(super) async fn whole(
     call: &Call,
     request: AlterConfigsRequest,
 ) -> Result<AlterConfigsResponse, RequestError> {
-    let call = call.clone();
-    off_task(move || {
-        let wanted: Vec<Wanted> = request
-            .resources
-            .into_iter()
-            .map(|resource| Wanted {
-                kind: resource.resource_type,
-                name: resource.resource_name.to_string(),
-                changes: resource
-                    .configs
-                    .into_iter()
-                    .map(|c| (c.name.to_string(), 0, c.value.map(|v| v.to_string())))
-                    .collect(),
-            })
-            .collect();
-        let results = alter_all(&broker, &call, &wanted, true, request.validate_only);
-        let responses = wanted.iter().zip(results).map(|(wanted, result)| {
-            let (code, message) = outcome(&result);
-            WholeResponse::default()
-                .with_resource_type(wanted.kind)
-                .with_resource_name(text(&wanted.name))
-                .with_error_code(code)
-                .with_error_message(message.map(|m| text(&m)))
-        });
-        AlterConfigsResponse::default().with_responses(responses.collect())
-    })
-    .await
-}
-
-fn outcome(result: &Result<(), TopicError>) -> (i16, Option<String>) {
-    match result {
-        Ok(()) => (0, None),
-        Err(error) => (error.code().code(), Some(error.to_string())),
-    }
+    let wanted = request.resources.into_iter().map(|resource| Wanted {
+        kind: resource.resource_type,
+        name: resource.resource_name.to_string(),
+        changes: resource.configs.into_iter().map(|c| asked(&c.name, SET, c.value)).collect(),
+    });
+    let asked = (wanted.collect(), true, request.validate_only);
+    let responses = alter(broker, call, asked, |wanted, code, message| {
+        WholeResponse::default()
+            .with_resource_type(wanted.kind)
+            .with_resource_name(text(&wanted.name))
+            .with_error_code(code)
+            .with_error_message(message)
+    });
+    Ok(AlterConfigsResponse::default().with_responses(responses.await?))
 }

@@ -34,24 +34,78 @@ fn may_topic(call: &Call, broker: &Broker, operation: Operation, topic: &str) ->
     call.allows(broker, operation, ResourceType::Topic, topic)
 }
 
-/// One verdict for each place asked for, in their order: those refused before keep theirs, the others get what came of them.
-fn merge(refused: Vec<Option<E>>, results: Vec<Option<E>>) -> impl Iterator<Item = Option<E>> {
-    let mut results = results.into_iter();
-    refused.into_iter().map(move |refused| refused.or_else(|| results.next().flatten()))
+/// The places of a request, in its order, and which of them are refused before anything is tried.
+struct Asked {
+    topics: Vec<(TopicName, Vec<i32>)>,
+    refused: Vec<Option<E>>,
 }
 
-/// For each place in the request: whether the topic may not be read.
-fn unreadable<'a>(
-    call: &Call,
-    broker: &Broker,
-    topics: impl Iterator<Item = (&'a TopicName, usize)>,
-) -> Vec<Option<E>> {
-    topics
-        .flat_map(|(name, partitions)| {
-            let allowed = may_topic(call, broker, Operation::Read, name);
-            std::iter::repeat_n((!allowed).then_some(E::TopicAuthorizationFailed), partitions)
-        })
-        .collect()
+impl Asked {
+    /// `refuse` says why a whole topic is refused.
+    fn new(topics: Vec<(TopicName, Vec<i32>)>, refuse: impl Fn(&TopicName) -> Option<E>) -> Self {
+        let each = topics.iter().flat_map(|(name, indexes)| std::iter::repeat_n(refuse(name), indexes.len()));
+        Self { refused: each.collect(), topics }
+    }
+
+    /// Refuses single places of those that are left.
+    fn refuse_each(mut self, refuse: impl Fn(&TopicName, i32) -> Option<E>) -> Self {
+        let places =
+            self.topics.iter().flat_map(|(name, indexes)| indexes.iter().map(move |index| (name, *index)));
+        for (verdict, (name, index)) in self.refused.iter_mut().zip(places) {
+            *verdict = verdict.or_else(|| refuse(name, index));
+        }
+        self
+    }
+
+    /// Of what belongs to the places, one each, that of those to be tried.
+    fn tried<T>(&self, all: impl Iterator<Item = T>) -> Vec<T> {
+        all.zip(&self.refused).filter(|(_, refused)| refused.is_none()).map(|(one, _)| one).collect()
+    }
+
+    /// The answers to all topics: `results` says what came of the places that were tried, `part` answers a partition with a code,
+    /// `whole` a topic.
+    fn answers<P, T>(
+        self,
+        results: Vec<Option<E>>,
+        part: fn(i32, i16) -> P,
+        whole: fn(TopicName, Vec<P>) -> T,
+    ) -> Vec<T> {
+        let mut results = results.into_iter();
+        let mut verdicts = self.refused.into_iter().map(|r| r.or_else(|| results.next().flatten()));
+        let answer = |(name, indexes): (TopicName, Vec<i32>)| {
+            let parts =
+                indexes.into_iter().zip(&mut verdicts).map(|(index, error)| part(index, number(error)));
+            whole(name, parts.collect())
+        };
+        self.topics.into_iter().map(answer).collect()
+    }
+}
+
+/// [`Asked`] of a request's topics.
+macro_rules! asked {
+    ($topics:expr, $refuse:expr) => {{
+        let places = $topics
+            .iter()
+            .map(|t| (t.name.clone(), t.partitions.iter().map(|p| p.partition_index).collect::<Vec<i32>>()));
+        Asked::new(places.collect(), $refuse)
+    }};
+}
+
+/// The writes that a request asks for, of the places that are not refused.
+macro_rules! writes {
+    ($topics:expr, $asked:expr) => {
+        $asked.tried($topics.iter().flat_map(|t| {
+            t.partitions.iter().map(|p| {
+                let epoch = p.committed_leader_epoch;
+                write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
+            })
+        }))
+    };
+}
+
+/// Why offsets of a topic may not be committed.
+fn unreadable(call: &Call, broker: &Broker, topic: &TopicName) -> Option<E> {
+    (!may_topic(call, broker, Operation::Read, topic)).then_some(E::TopicAuthorizationFailed)
 }
 
 fn write(
@@ -73,20 +127,10 @@ pub(super) async fn commit(
     call: &Call,
     request: OffsetCommitRequest,
 ) -> Result<OffsetCommitResponse, RequestError> {
-    let places = request.topics.iter().map(|t| (&t.name, t.partitions.len()));
-    let refused = if may(call, broker, Operation::Read, &request.group_id) {
-        unreadable(call, broker, places)
-    } else {
-        vec![Some(E::GroupAuthorizationFailed); places.map(|(_, n)| n).sum()]
-    };
-    let all = request.topics.iter().flat_map(|t| {
-        t.partitions.iter().map(|p| {
-            let epoch = p.committed_leader_epoch;
-            write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
-        })
-    });
-    let writes: Vec<_> =
-        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(write, _)| write).collect();
+    let group_refused =
+        (!may(call, broker, Operation::Read, &request.group_id)).then_some(E::GroupAuthorizationFailed);
+    let asked = asked!(request.topics, |topic| group_refused.or_else(|| unreadable(call, broker, topic)));
+    let writes = writes!(request.topics, asked);
     let results = if writes.is_empty() {
         Vec::new()
     } else {
@@ -98,21 +142,19 @@ pub(super) async fn commit(
         broker.groups().commit(committer, None, writes, done);
         committed.await.map_err(|_| RequestError::Closing)?
     };
-    let mut results = merge(refused, results).map(|error| match error {
+    let as_of_version = |error| match error {
         Some(E::GroupIdNotFound) if call.version < KNOWS_MEMBER_EPOCHS => Some(E::IllegalGeneration),
         Some(E::StaleMemberEpoch) if call.version < KNOWS_MEMBER_EPOCHS => Some(E::UnsupportedVersion),
         other => other,
-    });
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
-            OffsetCommitResponsePartition::default()
-                .with_partition_index(p.partition_index)
-                .with_error_code(number(error))
-        });
-        let partitions = partitions.collect();
-        OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
-    });
-    Ok(OffsetCommitResponse::default().with_topics(topics.collect()))
+    };
+    let topics = asked.answers(
+        results.into_iter().map(as_of_version).collect(),
+        |index, code| {
+            OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
+        },
+        |name, parts| OffsetCommitResponseTopic::default().with_name(name).with_partitions(parts),
+    );
+    Ok(OffsetCommitResponse::default().with_topics(topics))
 }
 
 pub(super) async fn txn_commit(
@@ -120,29 +162,18 @@ pub(super) async fn txn_commit(
     call: &Call,
     request: TxnOffsetCommitRequest,
 ) -> Result<TxnOffsetCommitResponse, RequestError> {
-    let places = request.topics.iter().map(|t| (&t.name, t.partitions.len()));
-    let refused = if !call.allows(
-        &broker,
-        Operation::Write,
-        ResourceType::TransactionalId,
-        &request.transactional_id,
-    ) {
-        vec![Some(E::TransactionalIdAuthorizationFailed); places.map(|(_, n)| n).sum()]
+    let id = &request.transactional_id;
+    let refused = if !call.allows(&broker, Operation::Write, ResourceType::TransactionalId, id) {
+        Some(E::TransactionalIdAuthorizationFailed)
     } else if !may(call, &broker, Operation::Read, &request.group_id) {
-        vec![Some(E::GroupAuthorizationFailed); places.map(|(_, n)| n).sum()]
+        Some(E::GroupAuthorizationFailed)
     } else {
-        unreadable(call, &broker, places)
+        None
     };
-    let all = request.topics.iter().flat_map(|t| {
-        t.partitions.iter().map(|p| {
-            let epoch = p.committed_leader_epoch;
-            write(&t.name, p.partition_index, p.committed_offset, epoch, &p.committed_metadata)
-        })
-    });
-    let writes: Vec<_> =
-        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(write, _)| write).collect();
+    let asked = asked!(request.topics, |topic| refused.or_else(|| unreadable(call, &broker, topic)));
+    let writes = writes!(request.topics, asked);
     let (done, committed) = awaited();
-    let (topics, version) = (request.topics, call.version);
+    let version = call.version;
     // Waits for a step of the same transactional id, if there is one.
     off_task(move || {
         if writes.is_empty() {
@@ -159,20 +190,18 @@ pub(super) async fn txn_commit(
     })
     .await?;
     let results = committed.await.map_err(|_| RequestError::Closing)?;
-    let mut results = merge(refused, results).map(|error| match error {
+    let as_of_api = |error| match error {
         Some(E::GroupIdNotFound) => Some(E::IllegalGeneration),
         other => other,
-    });
-    let topics = topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
-            TxnOffsetCommitResponsePartition::default()
-                .with_partition_index(p.partition_index)
-                .with_error_code(number(error))
-        });
-        let partitions = partitions.collect();
-        TxnOffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions)
-    });
-    Ok(TxnOffsetCommitResponse::default().with_topics(topics.collect()))
+    };
+    let topics = asked.answers(
+        results.into_iter().map(as_of_api).collect(),
+        |index, code| {
+            TxnOffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
+        },
+        |name, parts| TxnOffsetCommitResponseTopic::default().with_name(name).with_partitions(parts),
+    );
+    Ok(TxnOffsetCommitResponse::default().with_topics(topics))
 }
 
 /// One group's offsets: for the places asked, or with `None` for all it has. With the group's error, none.
@@ -310,41 +339,26 @@ pub(super) async fn delete(
     if !may(call, broker, Operation::Delete, &request.group_id) {
         return Ok(failed(E::GroupAuthorizationFailed));
     }
-    let refused: Vec<Option<E>> = request
-        .topics
-        .iter()
-        .flat_map(|topic| {
-            let allowed = may_topic(call, broker, Operation::Read, &topic.name);
-            topic.partitions.iter().map(move |p| {
-                if !allowed {
-                    return Some(E::TopicAuthorizationFailed);
-                }
-                let known = broker.topics().partition(&topic.name, p.partition_index).is_some();
-                (!known).then_some(E::UnknownTopicOrPartition)
-            })
-        })
-        .collect();
+    let known = |topic: &str, index| broker.topics().partition(topic, index).is_some();
+    let asked = asked!(request.topics, |topic| unreadable(call, broker, topic))
+        .refuse_each(|topic, index| (!known(topic, index)).then_some(E::UnknownTopicOrPartition));
     let all = request
         .topics
         .iter()
         .flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), p.partition_index)));
-    let places: Vec<_> =
-        all.zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(place, _)| place).collect();
+    let places = asked.tried(all);
     let (done, deleted) = awaited();
     broker.groups().delete_offsets(&request.group_id, places, done);
     let results = match deleted.await.map_err(|_| RequestError::Closing)? {
         Ok(results) => results,
         Err(code) => return Ok(failed(code)),
     };
-    let mut results = merge(refused, results);
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().zip(&mut results).map(|(p, error)| {
-            OffsetDeleteResponsePartition::default()
-                .with_partition_index(p.partition_index)
-                .with_error_code(number(error))
-        });
-        let partitions = partitions.collect();
-        OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions)
-    });
-    Ok(OffsetDeleteResponse::default().with_topics(topics.collect()))
+    let topics = asked.answers(
+        results,
+        |index, code| {
+            OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(code)
+        },
+        |name, parts| OffsetDeleteResponseTopic::default().with_name(name).with_partitions(parts),
+    );
+    Ok(OffsetDeleteResponse::default().with_topics(topics))
 }

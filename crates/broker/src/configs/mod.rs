@@ -10,7 +10,6 @@ pub(crate) mod broker;
 pub(crate) mod def;
 mod describe;
 pub(crate) mod group;
-mod moot;
 pub(crate) mod topic;
 
 pub(crate) use describe::{Entry, Source};

@@ -9,6 +9,7 @@ use super::slot::{Kind, Machine, Slot};
 use super::state::{Effect, Effects, Group, State};
 use crate::alarm::Alarm;
 use crate::error::code_of;
+use crate::internal_log;
 use crate::partition::Partition;
 use crate::store::offset_records::{self, GroupValue, StoredMember};
 use crate::topics::{OFFSETS_TOPIC, Topics};
@@ -17,7 +18,7 @@ use bd_log::batch::BatchBuilder;
 use bytes::Bytes;
 use kafka_protocol::ResponseError as E;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -165,18 +166,8 @@ impl GroupCoordinator {
 
     /// The partition of `__consumer_offsets` that keeps a group; the topic is created at its first use.
     pub fn partition_for(&self, group: &str) -> Result<Arc<Partition>, E> {
-        let topic = match self.topics.get(OFFSETS_TOPIC) {
-            Some(topic) => topic,
-            None => {
-                let configs = [("cleanup.policy", "compact"), ("segment.bytes", "104857600")];
-                let configs = configs.map(|(k, v)| (k.to_owned(), v.to_owned()));
-                match self.topics.create(OFFSETS_TOPIC, self.settings.partitions, BTreeMap::from(configs)) {
-                    Ok(topic) => topic,
-                    // Somebody else was faster.
-                    Err(_) => self.topics.get(OFFSETS_TOPIC).ok_or(E::CoordinatorNotAvailable)?,
-                }
-            }
-        };
+        let configs = [("compression.type", "producer")];
+        let topic = internal_log::topic(&self.topics, OFFSETS_TOPIC, self.settings.partitions, &configs)?;
         topic.partition(partition_of(group, topic.partition_count())).ok_or(E::CoordinatorNotAvailable)
     }
 

@@ -1,15 +1,13 @@
-//! What the group coordinator does beside requests: reads its state back at start, ends sessions, expires and deletes groups,
-//! keeps `__consumer_offsets` small.
+//! What the group coordinator does beside requests: reads its state back at start, ends sessions, expires and deletes groups.
 
-use super::coordinator::{GroupCoordinator, KeyValue, group_record};
+use super::coordinator::{GroupCoordinator, KeyValue};
 use super::member::Member;
 use super::offsets::{Committed, Place};
 use super::slot::{Kind, Machine, Slot};
 use super::state::{Group, State};
-use crate::error::code_of;
 use crate::internal_log::{self, ReplayError};
 use crate::partition::Partition;
-use crate::store::offset_records::{self, Entry, GroupValue, OffsetValue};
+use crate::store::offset_records::{self, Entry, GroupValue};
 use crate::topics::OFFSETS_TOPIC;
 use crate::wait::now_ms;
 use kafka_protocol::ResponseError as E;
@@ -190,7 +188,7 @@ impl GroupCoordinator {
         Ok(())
     }
 
-    /// Expires offsets and groups, and makes `__consumer_offsets` small again.
+    /// Expires offsets and groups.
     pub(crate) fn maintain(&self) {
         let before = now_ms() - self.settings.offsets_retention_ms;
         for (id, slot) in self.all_slots() {
@@ -198,49 +196,5 @@ impl GroupCoordinator {
                 tracing::warn!(group = id, %error, "cannot expire a group");
             }
         }
-        let Some(topic) = self.topics.get(OFFSETS_TOPIC) else { return };
-        for partition in topic.partitions() {
-            if let Err(error) = self.shrink(&partition) {
-                tracing::warn!(?partition, %error, "cannot shrink");
-            }
-        }
-    }
-
-    /// Writes all live state again, then deletes what was before. A group's state is appended under its lock, so that no commit
-    /// comes between; with a commit under way that is not yet applied, it is tried another time.
-    fn shrink(&self, partition: &Arc<Partition>) -> Result<(), E> {
-        let start = partition.log().end_offset();
-        let groups = self.all_slots();
-        let of_partition = |id: &str| self.partition_for(id).is_ok_and(|p| p.index == partition.index);
-        let groups: Vec<_> = groups.into_iter().filter(|(id, _)| of_partition(id)).collect();
-        let live = groups.iter().map(|(_, slot)| slot.lock().offsets.iter().count() as i64 + 1).sum();
-        if !internal_log::is_worth_shrinking(partition, live) {
-            return Ok(());
-        }
-        for (id, slot) in &groups {
-            let slot = slot.lock();
-            if slot.in_flight > 0 {
-                return Ok(());
-            }
-            if slot.dead {
-                continue;
-            }
-            let mut records: Vec<KeyValue> = Vec::new();
-            match &slot.kind {
-                Kind::Classic(group) if slot.is_stored() => {
-                    records.push((offset_records::group_key(id), Some(group_record(group))));
-                }
-                Kind::Classic(_) => {}
-                Kind::Consumer(group) => {
-                    records.extend(group.records().iter().map(|r| (r.key(id), r.value(now_ms()))));
-                }
-            }
-            for ((topic, index), committed) in slot.offsets.iter() {
-                let value = offset_records::offset_value(&OffsetValue::from(committed));
-                records.push((offset_records::offset_key(id, topic, *index), Some(value)));
-            }
-            self.append(id, records)?;
-        }
-        internal_log::trim(partition, start).map_err(|e| code_of(&e))
     }
 }

@@ -20,6 +20,7 @@
 use super::state::{EndStep, InitStep, TxnMeta, TxnVersion};
 use crate::alarm::Alarm;
 use crate::group::{GroupCoordinator, partition_of};
+use crate::internal_log;
 use crate::partition::Partition;
 use crate::producer_ids::ProducerIds;
 use crate::store::txn_records;
@@ -28,7 +29,7 @@ use crate::wait::now_ms;
 use bd_log::batch::BatchBuilder;
 use kafka_protocol::ResponseError as E;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Kafka's bound on a transactional id is that of its strings.
@@ -98,16 +99,12 @@ impl TxnCoordinator {
 
     /// The partition of `__transaction_state` that keeps an id; the topic is created at its first use.
     pub fn partition_for(&self, transactional_id: &str) -> Result<Arc<Partition>, E> {
-        let topic = match self.topics.get(TXN_TOPIC) {
-            Some(topic) => topic,
-            None => {
-                let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
-                match self.topics.create(TXN_TOPIC, self.partitions, configs) {
-                    Ok(topic) => topic,
-                    Err(_) => self.topics.get(TXN_TOPIC).ok_or(E::CoordinatorNotAvailable)?,
-                }
-            }
-        };
+        let configs = [
+            ("compression.type", "uncompressed"),
+            ("min.insync.replicas", "1"),
+            ("unclean.leader.election.enable", "false"),
+        ];
+        let topic = internal_log::topic(&self.topics, TXN_TOPIC, self.partitions, &configs)?;
         let index = partition_of(transactional_id, topic.partition_count());
         topic.partition(index).ok_or(E::CoordinatorNotAvailable)
     }

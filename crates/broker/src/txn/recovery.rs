@@ -1,5 +1,5 @@
 //! What the transaction coordinator does beside requests: reads its state back at start and ends what a crash left, forgets ids
-//! that are not used, keeps `__transaction_state` small.
+//! that are not used.
 
 use super::coordinator::TxnCoordinator;
 use super::state::{TxnMeta, TxnState, TxnVersion};
@@ -11,7 +11,6 @@ use crate::wait::now_ms;
 use bd_log::OpenTxn;
 use kafka_protocol::ResponseError as E;
 use std::collections::HashMap;
-
 use std::sync::Arc;
 
 /// Whether what is open in a partition belongs to the id's present transaction. What has the raised epoch of an end that is
@@ -92,7 +91,7 @@ impl TxnCoordinator {
         Ok(())
     }
 
-    /// Forgets ids that were not used for long, and makes `__transaction_state` small again.
+    /// Forgets ids that were not used for long.
     pub(crate) fn maintain(&self) {
         let before = now_ms() - self.expiration_ms;
         let entries: Vec<_> = self.entries.read().values().cloned().collect();
@@ -116,29 +115,5 @@ impl TxnCoordinator {
                 self.entries.write().remove(&entry.id);
             }
         }
-        let Some(topic) = self.topics.get(TXN_TOPIC) else { return };
-        for partition in topic.partitions() {
-            if let Err(error) = self.shrink(&partition) {
-                tracing::warn!(?partition, %error, "cannot shrink");
-            }
-        }
-    }
-
-    fn shrink(&self, partition: &Arc<Partition>) -> Result<(), E> {
-        let start = partition.log().end_offset();
-        let entries: Vec<_> = self.entries.read().values().cloned().collect();
-        if !internal_log::is_worth_shrinking(partition, entries.len() as i64) {
-            return Ok(());
-        }
-        for entry in entries {
-            if self.partition_for(&entry.id)?.index != partition.index {
-                continue;
-            }
-            let stored = entry.state.read();
-            if let Some(meta) = &stored.meta {
-                self.append(partition, &entry.id, Some(meta))?;
-            }
-        }
-        internal_log::trim(partition, start).map_err(|_| E::KafkaStorageError)
     }
 }

@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
 
+pub mod members;
 pub mod raw;
+pub mod tx;
 
 use bd_broker::server::{self, ListenerConfig};
 use bd_broker::{Broker, BrokerConfig, Endpoint};

@@ -8,14 +8,12 @@ use super::insert::insert;
 use super::janitor;
 use super::plans::sources_of;
 use super::pull::Tables;
-use super::query::{
-    Destination, Ended, QueryConfig, QueryContext, RejectsOf, Task, changelog_topic, ensure_topic,
-};
+use super::push::Push;
+use super::query::{QueryConfig, QueryContext, RejectsOf, changelog_topic, ensure_topic};
 use super::state::{Command, Inner};
 use super::status::{QueryState, QueryStatus};
 use super::supervise::{spawn, supervise};
 use super::watermarks;
-use crate::chunk::Chunk;
 use crate::error::EngineError;
 use bd_cluster::{Cluster, ClusterError, NewTopic, OffsetSpec, ReaderConfig, TopicPartition, WriterConfig};
 use bd_schema::{Field, Row};
@@ -24,9 +22,8 @@ use bd_sql::plan::{Plan, Statement};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The internal topic of statements.
 pub const COMMANDS: &str = "_bd_commands";
@@ -72,41 +69,6 @@ pub enum Outcome {
     },
     /// A push query at work.
     Push(Push),
-}
-
-/// A push query: rows as they come. Dropping it ends the query.
-pub struct Push {
-    /// The columns (of each chunk the first so many).
-    pub columns: Vec<Field>,
-    /// `LIMIT`.
-    pub limit: Option<usize>,
-    /// The query's state, for errors.
-    pub status: Arc<QueryStatus>,
-    chunks: Receiver<Chunk>,
-}
-
-impl Push {
-    /// The next rows; `None` after `wait` without any.
-    ///
-    /// # Errors
-    /// The query has ended; what it failed on, if it did.
-    pub fn next(&self, wait: Duration) -> Result<Option<Chunk>, EngineError> {
-        use std::sync::mpsc::RecvTimeoutError;
-        match self.chunks.recv_timeout(wait) {
-            Ok(chunk) => Ok(Some(chunk)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(EngineError::Statement(match self.status.state() {
-                QueryState::Error(e) => e,
-                _ => "the query has ended".into(),
-            })),
-        }
-    }
-}
-
-impl Drop for Push {
-    fn drop(&mut self) {
-        self.status.stop();
-    }
 }
 
 /// See the module's documentation. Cheap to clone; all clones are one engine.
@@ -302,7 +264,9 @@ impl Engine {
             Statement::Push { plan, limit } => {
                 let producers = inner.producers_of(&plan);
                 drop(inner);
-                self.push(plan, limit, producers, from_beginning)
+                let (cluster, config) = (self.shared.cluster.clone(), self.shared.config.clone());
+                let push = Push::start(cluster, config, plan, limit, producers, from_beginning)?;
+                Ok(Outcome::Push(push))
             }
             Statement::Pull { plan, order, limit } => {
                 drop(inner);
@@ -407,40 +371,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn push(
-        &self,
-        plan: Plan,
-        limit: Option<usize>,
-        producers: Vec<Arc<QueryStatus>>,
-        from_beginning: bool,
-    ) -> Result<Outcome, EngineError> {
-        let number = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        let status = QueryStatus::new(format!("transient_{number}"));
-        let (send, chunks) = sync_channel(16);
-        let columns = plan.columns.clone();
-        let context = Arc::new(QueryContext {
-            cluster: self.shared.cluster.clone(),
-            config: self.shared.config.clone(),
-            plan,
-            status: status.clone(),
-            producers,
-            feeders: Vec::new(),
-            rejects_of: Vec::new(),
-        });
-        let of_thread = status.clone();
-        spawn(&status.id, move || {
-            let send = Box::new(move |chunk| send.send(chunk).is_ok());
-            let destination = Destination::Client { send, from_beginning };
-            let ended = Task::open(context, destination).and_then(Task::run);
-            of_thread.set_state(match ended {
-                Ok(Ended::Completed) => QueryState::Completed,
-                Ok(Ended::Stopped) => QueryState::Stopped,
-                Err(e) => QueryState::Error(e.to_string()),
-            });
-        })?;
-        Ok(Outcome::Push(Push { columns, limit, status, chunks }))
     }
 
     /// Starts (or starts again) the thread of a query.

@@ -12,6 +12,7 @@ pub mod janitor;
 mod listing;
 mod plans;
 pub mod pull;
+pub mod push;
 pub mod query;
 pub mod sink;
 mod state;

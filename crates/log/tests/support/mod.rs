@@ -65,35 +65,8 @@ pub fn put(log: &Log, batch: BytesMut) -> Appended {
 /// Every record a reader sees from `from` on: (offset, value), markers left out, aborted records filtered for
 /// `LastStable` as a client does it.
 pub fn records(log: &Log, from: i64, isolation: Isolation) -> Vec<(i64, String)> {
-    let (mut found, mut offset) = (Vec::new(), from);
-    loop {
-        let read = log.read(offset, 300, isolation, true).unwrap();
-        if read.bytes.is_empty() {
-            return found;
-        }
-        for item in Batches::new(&read.bytes) {
-            let (range, header) = item.unwrap();
-            bd_log::batch::verify_crc(&read.bytes[range.clone()]).unwrap();
-            let aborted = header.is_transactional()
-                && read.aborted.iter().any(|a| {
-                    a.producer_id == header.producer_id
-                        && (a.first_offset..=a.last_offset).contains(&header.base_offset)
-                });
-            if header.is_control() || aborted {
-                continue;
-            }
-            let batch = &read.bytes[range];
-            for record in RecordsIter::new(batch).unwrap() {
-                let record = record.unwrap();
-                let value = String::from_utf8(batch[record.value.unwrap()].to_vec()).unwrap();
-                if record.offset >= from {
-                    found.push((record.offset, value));
-                }
-            }
-        }
-        assert!(read.next_offset > offset, "reads make progress");
-        offset = read.next_offset;
-    }
+    let keyed = keyed_records(log, from, isolation).into_iter();
+    keyed.map(|(offset, _, value)| (offset, value.unwrap())).collect()
 }
 
 pub fn offsets(log: &Log, isolation: Isolation) -> Vec<i64> {

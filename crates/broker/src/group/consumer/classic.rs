@@ -9,7 +9,6 @@ use super::super::state::{Effects, Group};
 use super::group::{ConsumerGroup, current};
 use super::heartbeat::Context;
 use super::member::{Assignment, ClassicFacet, ConsumerMember, MemberState};
-use super::reconcile::Step;
 use super::subscription::Catalog;
 use crate::store::consumer_records::ConsumerRecord;
 use bytes::Bytes;
@@ -119,25 +118,11 @@ impl ConsumerGroup {
         }
         member.session_deadline = context.now + Millis::from(request.session_timeout_ms);
         let bump = bump || member.about.names != before.names;
-        self.put(member.clone());
-        self.refresh(context, bump, out);
-        if self.epoch > self.target_epoch {
-            self.compute_targets(context, out);
-        }
-        let none = Assignment::new();
-        if !member.is_reconciled_to(self.target_epoch) {
-            let step = Step {
-                epoch: self.target_epoch,
-                target: self.targets.get(&id).unwrap_or(&none),
-                is_free: &|topic, partition| self.is_free(topic, partition),
-                owned: Some(owned),
-            };
-            if let Ok(next) = step.take(&member)
-                && next != member
-            {
-                out.push(current(&next));
-                member = next;
-            }
+        if let Ok(next) = self.advance(context, member.clone(), bump, Some(owned), out)
+            && next != member
+        {
+            out.push(current(&next));
+            member = next;
         }
         // It is to sync within the rebalance time-out.
         member.rebalance_deadline =

@@ -105,26 +105,12 @@ impl ConsumerGroup {
         }
         member.session_deadline = context.now + context.session_ms;
         let id = member.id.clone();
-        self.put(member.clone());
-        self.refresh(context, bump, out);
-        if self.epoch > self.target_epoch {
-            self.compute_targets(context, out);
-        }
-        let none = Assignment::new();
-        if !member.is_reconciled_to(self.target_epoch) {
-            let step = Step {
-                epoch: self.target_epoch,
-                target: self.targets.get(&id).unwrap_or(&none),
-                is_free: &|topic, partition| self.is_free(topic, partition),
-                owned: request.owned.as_ref(),
-            };
-            let mut next = step.take(&member)?;
-            if next != member {
-                next.rebalance_deadline = revoke_deadline(&next, context.now);
-                out.push(current(&next));
-                self.put(next.clone());
-                member = next;
-            }
+        let mut next = self.advance(context, member.clone(), bump, request.owned.as_ref(), out)?;
+        if next != member {
+            next.rebalance_deadline = revoke_deadline(&next, context.now);
+            out.push(current(&next));
+            self.put(next.clone());
+            member = next;
         }
         let full = request.epoch == JOIN_EPOCH
             || (request.rebalance_timeout_ms != -1
@@ -286,7 +272,7 @@ impl ConsumerGroup {
     }
 
     /// Sees whether subscriptions or topics have changed; if so, the group epoch grows.
-    pub(super) fn refresh(&mut self, context: &Context<'_>, mut bump: bool, out: &mut Vec<ConsumerRecord>) {
+    fn refresh(&mut self, context: &Context<'_>, mut bump: bool, out: &mut Vec<ConsumerRecord>) {
         let version = context.topics.version();
         if !bump && self.seen == Some(version) {
             return;
@@ -315,7 +301,35 @@ impl ConsumerGroup {
         }
     }
 
-    pub(super) fn compute_targets(&mut self, context: &Context<'_>, out: &mut Vec<ConsumerRecord>) {
+    /// Puts a member as it reports itself, computes the targets where the group has changed, and takes the member as far towards
+    /// its own as `owned`, what it holds now, allows. Gives what it becomes; that is not stored yet.
+    pub(super) fn advance(
+        &mut self,
+        context: &Context<'_>,
+        member: ConsumerMember,
+        bump: bool,
+        owned: Option<&Assignment>,
+        out: &mut Vec<ConsumerRecord>,
+    ) -> Result<ConsumerMember, GroupError> {
+        self.put(member.clone());
+        self.refresh(context, bump, out);
+        if self.epoch > self.target_epoch {
+            self.compute_targets(context, out);
+        }
+        if member.is_reconciled_to(self.target_epoch) {
+            return Ok(member);
+        }
+        let none = Assignment::new();
+        let step = Step {
+            epoch: self.target_epoch,
+            target: self.targets.get(&member.id).unwrap_or(&none),
+            is_free: &|topic, partition| self.is_free(topic, partition),
+            owned,
+        };
+        step.take(&member)
+    }
+
+    fn compute_targets(&mut self, context: &Context<'_>, out: &mut Vec<ConsumerRecord>) {
         let (counts, ids) = self.topics(context.topics);
         let members: Vec<Subscriber<'_>> = self
             .members

@@ -1,232 +1,29 @@
 //! TLS, SASL, ACLs and several listeners, over sockets: raw requests, bd's client and librdkafka.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation fails the test")]
+#![allow(unreachable_pub, reason = "shared by the files of this test")]
 
-use bd_broker::security::{Pem, Principal, SaslMechanism, ScramMechanism, SecurityConfig, Tls, TlsSettings};
-use bd_broker::server::{self, ListenerConfig, SecurityProtocol};
-use bd_broker::{Broker, BrokerConfig, Endpoint, ResponseError as E};
+mod raw;
+mod served;
+
+use bd_broker::ResponseError as E;
+use bd_broker::security::ScramMechanism;
+use bd_broker::server::SecurityProtocol;
 use bd_client::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
-use bd_client::messages::create_acls_request::AclCreation;
-use bd_client::messages::create_topics_request::CreatableTopic;
 use bd_client::messages::delete_acls_request::DeleteAclsFilter;
 use bd_client::messages::*;
-use bd_client::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
-use bd_client::{Client, ClientConfig, ClientError, Node};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bd_client::{Client, ClientConfig, Node};
+use bytes::{BufMut, Bytes, BytesMut};
+use raw::Raw;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
+use served::*;
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Served {
-    broker: Arc<Broker>,
-    ports: Vec<u16>,
-    tls: Arc<Tls>,
-    dir: TempDir,
-    _runtime: tokio::runtime::Runtime,
-}
-
-fn write_certificate(dir: &Path) {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let pair = rcgen::generate_simple_self_signed(names).unwrap();
-    std::fs::write(dir.join("cert.pem"), pair.cert.pem()).unwrap();
-    std::fs::write(dir.join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
-}
-
-/// A broker with one listener for each protocol, and the users `admin` (a super user), `alice` and `bob`, password `secret`.
-fn serve(protocols: &[SecurityProtocol], change: impl FnOnce(&mut SecurityConfig)) -> Served {
-    let dir = tempfile::tempdir().unwrap();
-    write_certificate(dir.path());
-    let file = |name: &str| Pem::File(dir.path().join(name));
-    let settings = TlsSettings { certificate_chain: file("cert.pem"), key: file("key.pem"), tls_12: true };
-    let tls = Arc::new(Tls::open(settings).unwrap());
-    let mut config = BrokerConfig::new(dir.path().join("data"));
-    config.security = SecurityConfig {
-        authorizer: true,
-        super_users: vec![Principal::user("admin")],
-        sasl_mechanisms: SaslMechanism::ALL.to_vec(),
-        users: ["admin", "alice", "bob"].map(|user| (user.to_owned(), "secret".to_owned())).into(),
-        ..SecurityConfig::default()
-    };
-    change(&mut config.security);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let broker = {
-        let _inside = runtime.enter();
-        Broker::open(config).unwrap()
-    };
-    let mut ports = Vec::new();
-    for protocol in protocols {
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        ports.push(port);
-        let config = ListenerConfig {
-            name: protocol.to_string(),
-            advertised: Endpoint { host: "127.0.0.1".into(), port },
-            protocol: *protocol,
-            tls: Some(Arc::clone(tls.config())),
-        };
-        runtime.spawn(server::serve(Arc::clone(&broker), listener, config, std::future::pending()));
-    }
-    Served { broker, ports, tls, dir, _runtime: runtime }
-}
-
-fn sasl_plaintext() -> Served {
-    serve(&[SecurityProtocol::SaslPlaintext], |_| {})
-}
-
-impl Served {
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.ports[0])
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.dir.path().join("cert.pem")
-    }
-
-    fn settings(&self, protocol: &str, mechanism: &str, user: &str, password: &str) -> Vec<(String, String)> {
-        let ca = self.ca();
-        [
-            ("bootstrap.servers", self.address().as_str()),
-            ("security.protocol", protocol),
-            ("sasl.mechanism", mechanism),
-            ("sasl.username", user),
-            ("sasl.password", password),
-            ("ssl.ca.location", ca.to_str().unwrap()),
-        ]
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .into()
-    }
-
-    /// bd's client.
-    fn login(&self, mechanism: &str, user: &str, password: &str) -> Result<Client, ClientError> {
-        let settings = self.settings("SASL_PLAINTEXT", mechanism, user, password);
-        let config = settings.iter().try_fold(ClientConfig::new(""), |c, (k, v)| c.set(k, v))?;
-        Client::connect(config)
-    }
-
-    fn client(&self, user: &str) -> Client {
-        self.login("SCRAM-SHA-256", user, "secret").unwrap()
-    }
-
-    fn librdkafka(
-        &self,
-        protocol: &str,
-        mechanism: &str,
-        user: &str,
-        password: &str,
-    ) -> rdkafka::ClientConfig {
-        let mut config = rdkafka::ClientConfig::new();
-        self.settings(protocol, mechanism, user, password).iter().for_each(|(k, v)| {
-            config.set(k, v);
-        });
-        config.set("broker.address.family", "v4").set("message.timeout.ms", "20000");
-        config
-    }
-}
-
-fn s(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
-fn create_topic(client: &mut Client, name: &str) -> i16 {
-    let topic = CreatableTopic::default()
-        .with_name(TopicName(s(name)))
-        .with_num_partitions(1)
-        .with_replication_factor(-1);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
-    client.request(Node::Any, &request).unwrap().topics[0].error_code
-}
-
-/// A rule for a topic: ALLOW (3), LITERAL (3).
-fn acl(user: &str, operation: i8, topic: &str) -> AclCreation {
-    AclCreation::default()
-        .with_resource_type(2)
-        .with_resource_name(s(topic))
-        .with_resource_pattern_type(3)
-        .with_principal(s(&format!("User:{user}")))
-        .with_host(s("*"))
-        .with_operation(operation)
-        .with_permission_type(3)
-}
-
-fn create_acls(client: &mut Client, acls: Vec<AclCreation>) -> Vec<(i16, Option<String>)> {
-    let request = CreateAclsRequest::default().with_creations(acls);
-    let results = client.request(Node::Any, &request).unwrap().results;
-    results.into_iter().map(|r| (r.error_code, r.error_message.map(|m| m.to_string()))).collect()
-}
-
-// ---- raw requests
-
-struct Raw(TcpStream);
-
-impl Raw {
-    fn open(served: &Served) -> Self {
-        let socket = TcpStream::connect(served.address()).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(socket)
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        let mut frame = (bytes.len() as u32).to_be_bytes().to_vec();
-        frame.extend_from_slice(bytes);
-        self.0.write_all(&frame).unwrap();
-    }
-
-    /// The next frame; `None` where the broker has closed.
-    fn receive(&mut self) -> Option<Bytes> {
-        let mut length = [0; 4];
-        match self.0.read_exact(&mut length) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return None,
-            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => return None,
-            Err(e) => panic!("{e}"),
-        }
-        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut frame).unwrap();
-        Some(frame.into())
-    }
-
-    fn ask<R: bd_client::protocol::Request>(&mut self, version: i16, request: &R) -> Option<R::Response> {
-        let header_version = R::header_version(version);
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(7)
-            .with_client_id(Some(s("raw")));
-        let mut frame = BytesMut::new();
-        header.encode(&mut frame, header_version).unwrap();
-        request.encode(&mut frame, version).unwrap();
-        self.send(&frame);
-        let mut answer = self.receive()?;
-        assert_eq!(answer.get_i32(), 7);
-        if R::Response::header_version(version) >= 1 {
-            answer.advance(1);
-        }
-        Some(R::Response::decode(&mut answer, version).unwrap())
-    }
-
-    fn handshake(&mut self, mechanism: &str) -> SaslHandshakeResponse {
-        self.ask(1, &SaslHandshakeRequest::default().with_mechanism(s(mechanism))).unwrap()
-    }
-
-    fn token(&mut self, token: &[u8]) -> SaslAuthenticateResponse {
-        let request = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::copy_from_slice(token));
-        self.ask(2, &request).unwrap()
-    }
-
-    fn metadata(&mut self) -> Option<MetadataResponse> {
-        self.ask(12, &MetadataRequest::default().with_topics(Some(vec![])))
-    }
-}
 
 #[test]
 fn before_authentication_only_versions_and_sasl_are_answered() {

@@ -1,8 +1,8 @@
 //! Broker settings of Kafka that tools change while a broker runs and that have no object here. They are checked, kept and shown,
 //! so that such a tool goes on; nothing depends on them.
 
-use super::broker::BrokerSetting;
-use super::def::{Kind, Rule};
+use super::BrokerSetting;
+use crate::configs::def::{Kind, Rule};
 
 const fn moot(
     name: &'static str,
