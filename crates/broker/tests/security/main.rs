@@ -19,7 +19,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use raw::Raw;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use served::*;
 use std::io::{Read, Write};
 use std::sync::Arc;
