@@ -86,3 +86,36 @@ fn a_case_while_bd_is_killed_at_ten_points_of_its_progress_gives_the_expected_ro
     assert_eq!(line.trim(), completed(case));
     check(&mut demo, case);
 }
+
+#[test]
+fn a_column_added_to_users_while_it_runs_makes_a_second_version_of_their_schema_and_all_goes_on() {
+    let case = tempfile::tempdir().unwrap();
+    tv_cases::generate(&Options { seed: 6, actions: 5_000, ..Options::default() }, case.path()).unwrap();
+    let case = case.path();
+    let mut demo = Demo::start(&["--replay", case.to_str().unwrap()]).unwrap();
+    let versions = |demo: &Demo| {
+        let path = "/subjects/tv.tv.users-value/versions";
+        Ok::<_, anyhow::Error>(demo.get(demo.ports.registry, path).unwrap_or_default())
+    };
+    demo.wait("the first users", |demo| Ok(versions(demo)? == serde_json::json!([1]))).unwrap();
+
+    demo.database("ALTER TABLE users ADD COLUMN email VARCHAR(100)").unwrap();
+    demo.database("UPDATE users SET email = CONCAT(user_id, '@tv.example') ORDER BY user_id LIMIT 1")
+        .unwrap();
+    demo.wait("the second version", |demo| Ok(versions(demo)? == serde_json::json!([1, 2]))).unwrap();
+    let columns = |demo: &Demo, version: u32| -> Vec<String> {
+        let path = format!("/subjects/tv.tv.users-value/versions/{version}/schema");
+        let fields = demo.get(demo.ports.registry, &path).unwrap()["fields"].as_array().cloned().unwrap();
+        fields.iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(columns(&demo, 1), ["user_id", "name", "age", "gender"]);
+    assert_eq!(columns(&demo, 2), ["user_id", "name", "age", "gender", "email"]);
+
+    let line = demo.wait_for("replay complete").unwrap();
+    assert_eq!(line.trim(), completed(case));
+    // Queries of a replay have ended; connectors run on.
+    let mut troubles = demo.troubles().unwrap();
+    troubles.retain(|trouble| trouble.starts_with("connector"));
+    assert_eq!(troubles, [""; 0]);
+    check(&mut demo, case);
+}
