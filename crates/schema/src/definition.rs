@@ -46,6 +46,18 @@ impl Definition {
         }
     }
 
+    /// Parses a schema that is to be registered, as strictly as Confluent's `schema.validate.new.schemas`: of Avro, names and
+    /// defaults as its specification says.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`]'s, and what such a registry refuses.
+    pub fn parse_new(schema: &SchemaText) -> Result<Self, InvalidSchema> {
+        match schema.schema_type {
+            SchemaType::Avro => AvroDefinition::parse_new(schema).map(Self::Avro),
+            _ => Self::parse(schema),
+        }
+    }
+
     /// Its type.
     pub fn schema_type(&self) -> SchemaType {
         match self {

@@ -22,9 +22,16 @@
 //! | `ARRAY`, `MAP`, `STRUCT` | `array`, `map` or Connect's array of entries, `record` |
 
 mod arrow;
+mod canonical;
+mod compatibility;
+#[cfg(test)]
+mod compatibility_tests;
 mod declare;
 mod definition;
+#[cfg(test)]
+mod definition_tests;
 mod derive;
+mod model;
 mod parse;
 mod plan;
 #[cfg(test)]
@@ -35,6 +42,7 @@ mod scalar;
 #[cfg(test)]
 mod shape_tests;
 mod skip;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -21,7 +21,7 @@ impl AvroError {
 }
 
 /// Longer texts are refused.
-const MAX_TEXT: usize = 4 << 20;
+pub(super) const MAX_TEXT: usize = 4 << 20;
 
 /// The JSON of a schema's text. A text that is a bare name (`long`) is taken as that name.
 pub(super) fn json(text: &str) -> Result<Json, AvroError> {
