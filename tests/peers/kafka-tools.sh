@@ -38,8 +38,9 @@ mask() {
     -e 's/^\[TIME\] ?//' \
     -e 's/^TIME TIME ([0-9.]+), [0-9.]+, ([0-9]+), .*/TIME TIME \1, N, \2, N/' \
     -e 's/MILLIS [0-9]+$/MILLIS N/' -e 's/^([0-9]+ [0-9]+ -?[0-9]+) [0-9]+ MILLIS/\1 N MILLIS/' \
-    -e 's/^(Avg latency:|Percentiles:) .*/\1 N/' -e 's/^[0-9]+ [0-9]+\.[0-9]+$/N N/' "$1" |
-    { grep -vE '^(SLF4J|WARNING: sun|Picked up)|^ ?at (java|org|kafka|jdk|scala)|^ \.\.\. [0-9]+ more|^$' || true; }
+    -e 's/^(Avg latency:|Percentiles:) .*/\1 N/' -e 's/^[0-9]+ [0-9]+\.[0-9]+$/N N/' \
+    -e 's/(only supports operations) \[.*\]/\1 [OPERATIONS]/' "$1" | # a set of Java, in another order in each run
+    { grep -vE '^(SLF4J|WARNING: sun|Picked up)|^ ?at (java|org|kafka|jdk|scala)|^ \.\.\. [0-9]+ more|max latency\.$|^$' || true; }
 }
 
 # run NAME TOOL ARGS...: one step on the present server; input from the file $input if set. @ stands for the server.
@@ -48,7 +49,7 @@ run() {
   shift 2
   local out="$results/$server/$name" args=()
   for a in "$@"; do args+=("${a//@/$at}"); done
-  timeout 90 "$PEERS/kafka.sh" tool "$tool" "${args[@]}" <"${input:-/dev/null}" >"$out.out" 2>"$out.err" || code=$?
+  timeout 240 "$PEERS/kafka.sh" tool "$tool" "${args[@]}" <"${input:-/dev/null}" >"$out.out" 2>"$out.err" || code=$?
   echo "-- exit $code" >"$out.code"
   echo "  $name" >&2
 }
@@ -56,10 +57,13 @@ run() {
 # printed SERVER NAME: the step's output, masked.
 printed() {
   local out="$results/$1/$2" order=cat
-  case $2 in groups-list* | consumer-groups-list* | acls-*) order=sort ;; esac # told in no order
+  case $2 in # what is told in no order, or as partitions come
+    groups-list* | consumer-groups-list* | consumer-groups-all | consumer-groups-reset* | acls-* | transactions-list | \
+      console-consumer-group | console-consumer-848 | topics-list*) order=sort ;;
+  esac
   mask "$out.out" | $order
   echo "-- errors"
-  mask "$out.err"
+  mask "$out.err" | $order
   cat "$out.code"
 }
 
@@ -99,9 +103,9 @@ steps() {
     run configs-group-describe configs $b --describe --entity-type groups --entity-name g-one
     run topics-plain topics $b --create --topic plain --partitions 2
     input=$work/lines run console-producer console-producer $b --topic plain --property parse.key=true --property key.separator=:
-    run console-consumer console-consumer $b --topic plain --from-beginning --max-messages 4 --partition 0 --timeout-ms 4000 --property print.key=true --property print.partition=true --property print.offset=true
-    run console-consumer-group console-consumer $b --topic plain --from-beginning --max-messages 8 --group readers --timeout-ms 10000
-    run console-consumer-848 console-consumer $b --topic plain --from-beginning --max-messages 8 --group modern --timeout-ms 10000 --consumer-property group.protocol=consumer
+    run console-consumer console-consumer $b --topic plain --from-beginning --max-messages 4 --partition 0 --timeout-ms 60000 --property print.key=true --property print.partition=true --property print.offset=true
+    run console-consumer-group console-consumer $b --topic plain --from-beginning --max-messages 8 --group readers --timeout-ms 60000
+    run console-consumer-848 console-consumer $b --topic plain --from-beginning --max-messages 8 --group modern --timeout-ms 60000 --consumer-property group.protocol=consumer
     run get-offsets get-offsets $b --topic plain
     run get-offsets-earliest get-offsets $b --topic plain --time -2
     input=$work/line run console-producer-one console-producer $b --topic one --reader-property parse.key=true --reader-property key.separator=:
@@ -123,24 +127,26 @@ steps() {
     run delete-records delete-records $b --offset-json-file "$work/delete.json"
     run get-offsets-after get-offsets $b --topic plain --time -2
     run log-dirs log-dirs $b --describe --topic-list plain
-    run producer-perf producer-perf --topic plain --num-records 2000 --record-size 100 --throughput -1 --command-property bootstrap.servers=@ acks=all compression.type=lz4
-    run producer-perf-transactional producer-perf --topic plain --num-records 500 --record-size 100 --throughput -1 --transactional-id perf --transaction-duration-ms 50 --command-property bootstrap.servers=@
-    run consumer-perf consumer-perf --bootstrap-server @ --topic plain --num-records 2000 --hide-header
-    run verifiable-producer verifiable-producer $b --topic assigned --max-messages 20 --throughput 1000 --value-prefix 7
-    run verifiable-consumer verifiable-consumer $b --topic assigned --group-id verify --max-messages 20 --reset-policy earliest
-    run verifiable-consumer-848 verifiable-consumer $b --topic assigned --group-id verify-modern --group-protocol consumer --max-messages 20 --reset-policy earliest
+    run topics-perf topics $b --create --topic perf
+    run producer-perf producer-perf --topic perf --num-records 2000 --record-size 100 --throughput -1 --command-property bootstrap.servers=@ acks=all compression.type=lz4
+    run producer-perf-transactional producer-perf --topic perf --num-records 500 --record-size 100 --throughput -1 --transactional-id perf --transaction-duration-ms 200000 --command-property bootstrap.servers=@
+    run consumer-perf consumer-perf --bootstrap-server @ --topic perf --num-records 2500 --timeout 60000 --hide-header
+    run topics-verified topics $b --create --topic verified
+    run verifiable-producer verifiable-producer $b --topic verified --max-messages 20 --throughput 1000 --value-prefix 7
+    run verifiable-consumer verifiable-consumer $b --topic verified --group-id verify --max-messages 20 --reset-policy earliest
+    run verifiable-consumer-848 verifiable-consumer $b --topic verified --group-id verify-modern --group-protocol consumer --max-messages 20 --reset-policy earliest
     run consumer-groups-members consumer-groups $b --describe --group verify --members --verbose
     run consumer-groups-all consumer-groups $b --describe --all-groups
-    run consumer-groups-reset-file consumer-groups $b --reset-offsets --group verify --topic assigned --to-datetime 2020-01-01T00:00:00.000 --execute
+    run consumer-groups-reset-file consumer-groups $b --reset-offsets --group verify --topic verified --to-datetime 2020-01-01T00:00:00.000 --execute
     run consumer-groups-reset-new consumer-groups $b --reset-offsets --group fresh --topic assigned --to-latest --execute
     run topics-copied topics $b --create --topic copied
-    run transactional-copier transactional-copier --broker-list @ --input-topic assigned --input-partition 0 --output-topic copied --transactional-id copier --consumer-group copier --transaction-size 7 --max-messages 20
-    run console-consumer-committed console-consumer $b --topic copied --from-beginning --isolation-level read_committed --timeout-ms 4000 --formatter-property print.offset=true
+    run transactional-copier transactional-copier --broker-list @ --input-topic verified --input-partition 0 --output-topic copied --transactional-id copier --consumer-group copier --transaction-size 7 --max-messages 20
+    run console-consumer-committed console-consumer $b --topic copied --from-beginning --isolation-level read_committed --max-messages 20 --timeout-ms 60000 --formatter-property print.offset=true
     run e2e-latency e2e-latency $b --topic copied --num-records 20 --producer-acks all --record-size 100
     run transactions-list transactions $b list
     run transactions-describe transactions $b describe --transactional-id perf
     run transactions-describe-absent transactions $b describe --transactional-id absent
-    run transactions-producers transactions $b describe-producers --topic plain --partition 0
+    run transactions-producers transactions $b describe-producers --topic perf --partition 0
     run transactions-hanging transactions $b find-hanging --broker-id 1
     run cluster-id cluster cluster-id $b
     run broker-api-versions broker-api-versions $b
@@ -177,8 +183,8 @@ guarded_steps() {
     run acls-list-after acls $b --list
     run acls-topics topics $b --create --topic one
     run acls-describe topics $b --describe --topic one
-    input=$work/lines run acls-produce console-producer $b --topic one --reader-property parse.key=true --reader-property key.separator=: --command-property max.block.ms=3000
-    run acls-consume console-consumer $b --topic one --from-beginning --timeout-ms 4000
+    input=$work/lines run acls-produce console-producer $b --topic one --reader-property parse.key=true --reader-property key.separator=: --command-property max.block.ms=60000
+    run acls-consume console-consumer $b --topic one --from-beginning --max-messages 8 --timeout-ms 60000
     run acls-delete topics $b --delete --topic one
     run users-add configs $b --alter --entity-type users --entity-name alice --add-config 'SCRAM-SHA-256=[iterations=4096,password=secret],SCRAM-SHA-512=[password=secret]'
     run users-add-few configs $b --alter --entity-type users --entity-name alice --add-config 'SCRAM-SHA-256=[iterations=10,password=secret]'
@@ -190,10 +196,13 @@ guarded_steps() {
   }
 }
 
+# How often groups without members and offsets are forgotten: not during a run, however long it takes.
+keep_groups=offsets.retention.check.interval.ms
+
 on_kafka() { # STEPS PROPS...
   local steps=$1
   shift
-  "$PEERS/kafka.sh" start --port "$kafka_port" --data "$work/kafka" "$@" >/dev/null
+  "$PEERS/kafka.sh" start --port "$kafka_port" --data "$work/kafka" --prop "$keep_groups=86400000" "$@" >/dev/null
   server=kafka at=127.0.0.1:$kafka_port
   "$steps"
   "$PEERS/kafka.sh" wipe --port "$kafka_port" --data "$work/kafka" >/dev/null 2>&1
@@ -202,7 +211,8 @@ on_kafka() { # STEPS PROPS...
 on_bd() { # STEPS ARGS...
   local steps=$1
   shift
-  start_bd "$results/bd-$steps.log" "$bd" up --data "$work/$steps" --roles cluster "$@"
+  start_bd "$results/bd-$steps.log" "$bd" up --data "$work/$steps" --roles cluster \
+    --set "broker={$keep_groups: 86400000}" "$@"
   server=bd at=$(bd_at "$results/bd-$steps.log" cluster)
   "$steps"
   stop_bd

@@ -61,7 +61,7 @@ impl Broker {
             fs: Arc::clone(&config.fs),
             meta: meta.clone(),
             data_dir: config.data_dir.clone(),
-            configs,
+            configs: Arc::clone(&configs),
             flusher,
             counters: Arc::clone(&counters),
         })?);
@@ -102,7 +102,7 @@ impl Broker {
             config.max_connections_per_ip,
             config.queued_max_request_bytes,
         ));
-        let cleaner = Cleaner::start(&topics, config.log_cleaner_backoff).map_err(BrokerError::Thread)?;
+        let cleaner = Cleaner::start(&topics, configs).map_err(BrokerError::Thread)?;
         let broker = Arc::new(Broker {
             cleaner,
             config,
@@ -120,20 +120,25 @@ impl Broker {
             housekeeper: Mutex::new(None),
         });
         let weak = Arc::downgrade(&broker);
-        let (alarm, interval) =
-            (Arc::clone(&broker.alarm), broker.config.maintenance_interval.as_millis() as i64);
+        let alarm = Arc::clone(&broker.alarm);
+        let retention = broker.config.maintenance_interval.as_millis() as i64;
+        let offsets = broker.config.offsets_check_interval.as_millis() as i64;
         let thread = std::thread::Builder::new().name("bd-broker".into()).spawn(move || {
-            let mut maintenance = alarm.now() + interval;
-            alarm.at(Some(maintenance));
+            let (mut next_retention, mut next_offsets) = (alarm.now() + retention, alarm.now() + offsets);
+            alarm.at(Some(next_retention.min(next_offsets)));
             while alarm.wait() {
                 let Some(broker) = weak.upgrade() else { return };
                 broker.groups.tick();
                 broker.txns.tick();
-                if alarm.now() >= maintenance {
-                    broker.maintain();
-                    maintenance = alarm.now() + interval;
+                if alarm.now() >= next_offsets {
+                    broker.groups.maintain();
+                    next_offsets = alarm.now() + offsets;
                 }
-                alarm.at(Some(maintenance));
+                if alarm.now() >= next_retention {
+                    broker.maintain_logs();
+                    next_retention = alarm.now() + retention;
+                }
+                alarm.at(Some(next_retention.min(next_offsets)));
             }
         });
         *broker.housekeeper.lock() = Some(thread.map_err(BrokerError::Thread)?);
@@ -238,10 +243,25 @@ impl Broker {
         }
     }
 
-    /// Applies retention, expires what is not used, has logs rest that nobody uses; runs on its own every
-    /// [`BrokerConfig::maintenance_interval`].
+    /// Changed defaults reach the logs and the cleaner.
+    ///
+    /// # Errors
+    /// [`TopicError`]: a log could not take them.
+    pub(crate) fn apply_defaults(&self) -> Result<(), TopicError> {
+        self.topics.apply_defaults()?;
+        self.cleaner.wake();
+        Ok(())
+    }
+
+    /// Does at once what runs on its own every [`BrokerConfig::maintenance_interval`] and
+    /// [`BrokerConfig::offsets_check_interval`].
     pub fn maintain(&self) {
         self.groups.maintain();
+        self.maintain_logs();
+    }
+
+    /// Applies retention, expires transactional ids, has logs rest that nobody uses.
+    fn maintain_logs(&self) {
         self.txns.maintain();
         for partition in self.topics.all().iter().flat_map(|t| t.partitions()) {
             if let Err(error) = partition.log().apply_retention(now_ms())

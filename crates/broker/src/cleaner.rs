@@ -1,6 +1,7 @@
 //! The thread that compacts (Kafka's log cleaner): the dirtiest log first, one at a time.
 
 use crate::alarm::Alarm;
+use crate::configs::Configs;
 use crate::topics::Topics;
 use crate::wait::now_ms;
 use bd_log::LogError;
@@ -8,7 +9,6 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// A log that could not be compacted is tried again after so long, ms: the reason is most likely still there.
 const RETRY_MS: i64 = 15 * 60_000;
@@ -20,19 +20,24 @@ pub(crate) struct Cleaner {
 }
 
 impl Cleaner {
-    /// Starts the thread; `backoff` is the time between two looks for something to do.
-    pub(crate) fn start(topics: &Arc<Topics>, backoff: Duration) -> std::io::Result<Cleaner> {
+    /// Starts the thread.
+    pub(crate) fn start(topics: &Arc<Topics>, configs: Arc<Configs>) -> std::io::Result<Cleaner> {
         let alarm = Arc::new(Alarm::new());
-        let (topics, at, backoff) = (Arc::downgrade(topics), Arc::clone(&alarm), backoff.as_millis() as i64);
-        at.at(Some(at.now() + backoff));
+        let (topics, at) = (Arc::downgrade(topics), Arc::clone(&alarm));
+        at.at(Some(at.now() + configs.cleaner_backoff_ms()));
         let thread = std::thread::Builder::new().name("log-cleaner".into()).spawn(move || {
             let mut failed = HashMap::new();
             while at.wait() {
                 let Some(()) = clean(&topics, &mut failed) else { return };
-                at.at(Some(at.now() + backoff));
+                at.at(Some(at.now() + configs.cleaner_backoff_ms()));
             }
         })?;
         Ok(Cleaner { alarm, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Looks again at once; for a change of its settings.
+    pub(crate) fn wake(&self) {
+        self.alarm.at(Some(0));
     }
 
     /// Ends the thread. A compaction that runs ends when its log is closed.

@@ -63,11 +63,13 @@ pub struct BrokerConfig {
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`, as ms: offsets that nobody uses are kept so long.
     pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`: how often unused offsets and groups without members and offsets are looked for.
+    pub offsets_check_interval: Duration,
     /// `transactional.id.expiration.ms`.
     pub transactional_id_expiration_ms: i64,
     /// `transaction.max.timeout.ms`.
     pub transaction_max_timeout_ms: i32,
-    /// `log.retention.check.interval.ms`: how often retention and expiry run.
+    /// `log.retention.check.interval.ms`: how often retention and the expiry of transactional ids run.
     pub maintenance_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often compaction looks for logs that need it.
     pub log_cleaner_backoff: Duration,
@@ -120,6 +122,7 @@ impl BrokerConfig {
             group_consumer_migration_policy: MigrationPolicy::default(),
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 86_400_000,
+            offsets_check_interval: Duration::from_secs(600),
             transactional_id_expiration_ms: 7 * 86_400_000,
             transaction_max_timeout_ms: 900_000,
             maintenance_interval: Duration::from_secs(300),

@@ -415,6 +415,20 @@ fn one_node_answers_what_is_asked_of_clusters() {
             .with_client_software_version(s("1")),
     );
     assert!(versions.finalized_features.iter().any(|f| f.name.as_str() == "metadata.version"));
+    for version in [0, 1, 2] {
+        let update = |feature: &str, level: i16| {
+            let update = update_features_request::FeatureUpdateKey::default()
+                .with_feature(s(feature))
+                .with_max_version_level(level);
+            UpdateFeaturesRequest::default().with_feature_updates(vec![update])
+        };
+        let level = versions.finalized_features.iter().find(|f| f.name.as_str() == "group.version").unwrap();
+        let answer: UpdateFeaturesResponse =
+            raw.call(version, &update("group.version", level.max_version_level));
+        assert_eq!((answer.error_code, answer.results.len()), (0, usize::from(version < 2)));
+        let answer: UpdateFeaturesResponse = raw.call(version, &update("no.such", 1));
+        assert_eq!((answer.error_code, answer.results.len()), (E::InvalidUpdateVersion.code(), 0));
+    }
 }
 
 #[test]

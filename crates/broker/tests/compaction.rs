@@ -6,11 +6,14 @@ mod support;
 
 use bd_broker::group::{Committer, OffsetWrite};
 use bd_broker::{OFFSETS_TOPIC, TXN_TOPIC};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::StrBytes;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, Producer};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use support::raw::Raw;
 use support::*;
 
 fn compacted(dir: &std::path::Path) -> TestBroker {
@@ -23,6 +26,37 @@ fn compacted(dir: &std::path::Path) -> TestBroker {
         configs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     broker.broker.topics().create("table", 1, configs).unwrap();
     broker
+}
+
+#[test]
+fn the_cleaner_looks_as_often_as_it_is_told_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = start_with(dir.path(), |config| {
+        config.log_cleaner_backoff = Duration::from_secs(3600);
+        config.log.segment_bytes = 4096;
+    });
+    let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    broker.broker.topics().create("table", 1, configs).unwrap();
+    let mut raw = Raw::connect(&broker.address);
+    let change = incremental_alter_configs_request::AlterableConfig::default()
+        .with_name(StrBytes::from_static_str("log.cleaner.backoff.ms"))
+        .with_value(Some(StrBytes::from_static_str("20")));
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_configs(vec![change]);
+    let answer: IncrementalAlterConfigsResponse =
+        raw.call(1, &IncrementalAlterConfigsRequest::default().with_resources(vec![resource]));
+    assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0].error_message);
+    let producer = broker.producer(&[("linger.ms", "0")]);
+    for round in 0..60 {
+        let value = format!("{round} {}", "-".repeat(200));
+        producer.send_record(BaseRecord::to("table").partition(0).key("key").payload(value.as_str()));
+        producer.delivered();
+    }
+    let log = broker.broker.topics().partition("table", 0).unwrap();
+    until("the log is small", || log.log().size_bytes() < 6_000);
+    drop(producer);
+    broker.stop();
 }
 
 #[test]

@@ -18,6 +18,7 @@ use kafka_protocol::messages::offset_delete_request::{
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
+use std::time::Duration;
 use support::raw::Raw;
 use support::*;
 
@@ -348,6 +349,28 @@ fn offsets_of_topics_that_nobody_uses_any_more_expire() {
     server.stop();
     let server = start(dir.path());
     assert!(server.broker.groups().list().is_empty());
+    server.stop();
+}
+
+#[test]
+fn a_group_that_keeps_nothing_goes_when_unused_ones_are_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start_with(dir.path(), |config| {
+        config.maintenance_interval = Duration::from_millis(10);
+        config.offsets_check_interval = Duration::from_secs(3600);
+    });
+    let mut raw = Raw::connect(&server.address);
+    let who = MemberIdentity::default().with_member_id(classic_member(&mut raw));
+    raw.call(5, &LeaveGroupRequest::default().with_group_id(group("g")).with_members(vec![who]));
+    server.broker.topics().create("t", 1, [("retention.ms".to_owned(), "1".to_owned())].into()).unwrap();
+    server.send("t", "old");
+    let log = server.broker.topics().partition("t", 0).unwrap();
+    until("retention has run", || log.log().start_offset() == 1);
+    assert_eq!(server.broker.groups().list().len(), 1, "retention has no say in groups");
+    drop(raw);
+    server.stop();
+    let server = start_with(dir.path(), |config| config.offsets_check_interval = Duration::from_millis(10));
+    until("the group is gone", || server.broker.groups().list().is_empty());
     server.stop();
 }
 

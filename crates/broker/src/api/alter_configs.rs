@@ -63,7 +63,7 @@ fn alter_one(broker: &Broker, wanted: &Wanted, whole: bool, only_check: bool) ->
         TOPIC => broker.topics().alter_configs(&wanted.name, &changes, whole, only_check),
         BROKER => {
             broker.configs().alter_broker(&wanted.name, &changes, whole, only_check)?;
-            if only_check { Ok(()) } else { broker.topics().apply_defaults() }
+            if only_check { Ok(()) } else { broker.apply_defaults() }
         }
         GROUP => broker.configs().alter_group(&wanted.name, &changes, whole, only_check),
         BROKER_LOGGER if !whole => Err(no_loggers()),

@@ -102,8 +102,8 @@ pub(super) fn quorum(broker: &Broker, call: &Call, request: DescribeQuorumReques
     answer.with_nodes(vec![Node::default().with_node_id(me).with_listeners(vec![listener])])
 }
 
-/// Levels are fixed: only what holds already is accepted. Up to version 1 each feature has its result, later the first error
-/// stands for all.
+/// Levels are fixed: only what holds already is accepted. The first error stands for all features; without one each has its result
+/// up to version 1.
 pub(super) fn update_features(
     broker: &Broker,
     call: &Call,
@@ -124,28 +124,19 @@ pub(super) fn update_features(
         };
         Some(format!("Invalid update version {wanted} for feature {name}. {why}"))
     };
-    let refused: Vec<Option<String>> =
-        request.feature_updates.iter().map(|u| refusal(&u.feature, u.max_version_level)).collect();
-    let failed = refused.iter().flatten().next();
-    if call.version >= 2 {
-        let answer = UpdateFeaturesResponse::default();
-        return match failed {
-            None => answer.with_error_message(None),
-            Some(why) => answer.with_error_code(E::InvalidUpdateVersion.code()).with_error_message(Some(
-                text(&format!(
-                    "The update failed for all features since the following feature had an error: {why}"
-                )),
-            )),
-        };
+    if let Some(why) = request.feature_updates.iter().find_map(|u| refusal(&u.feature, u.max_version_level)) {
+        let why =
+            format!("The update failed for all features since the following feature had an error: {why}");
+        return UpdateFeaturesResponse::default()
+            .with_error_code(E::InvalidUpdateVersion.code())
+            .with_error_message(Some(text(&why)));
     }
-    let results = request.feature_updates.iter().zip(&refused).map(|(update, why)| {
-        let code = if why.is_some() { E::InvalidUpdateVersion.code() } else { 0 };
-        UpdatableFeatureResult::default()
-            .with_feature(update.feature.clone())
-            .with_error_code(code)
-            .with_error_message(why.as_deref().map(text))
-    });
-    UpdateFeaturesResponse::default().with_error_message(None).with_results(results.collect())
+    let accepted = |name| UpdatableFeatureResult::default().with_feature(name).with_error_message(None);
+    let results = match call.version {
+        0 | 1 => request.feature_updates.into_iter().map(|u| accepted(u.feature)).collect(),
+        _ => Vec::new(),
+    };
+    UpdateFeaturesResponse::default().with_error_message(None).with_results(results)
 }
 
 /// There are no quotas.

@@ -271,6 +271,12 @@ impl Configs {
         self.set.read().groups.keys().cloned().collect()
     }
 
+    /// The time between two looks of the cleaner, ms.
+    pub(crate) fn cleaner_backoff_ms(&self) -> i64 {
+        let value = broker::find(broker::CLEANER_BACKOFF).and_then(|found| self.broker_value(found));
+        value.and_then(|ms| ms.parse().ok()).unwrap_or(15_000)
+    }
+
     fn alter(
         &self,
         only_check: bool,

@@ -6,7 +6,7 @@ mod table;
 use super::def::{ConfigError, Kind, Rule, canonical};
 use super::topic::{LogField, TOPIC_CONFIGS, TopicConfig};
 use crate::config::BrokerConfig;
-pub(crate) use table::BROKER_SETTINGS;
+pub(crate) use table::{BROKER_SETTINGS, CLEANER_BACKOFF};
 
 /// One broker setting.
 pub(crate) struct BrokerSetting {

@@ -5,6 +5,9 @@ use crate::config::BrokerConfig;
 use crate::configs::def::{Kind, Rule};
 use std::time::Duration;
 
+/// The time between two looks of the cleaner.
+pub(crate) const CLEANER_BACKOFF: &str = "log.cleaner.backoff.ms";
+
 type Get = fn(&BrokerConfig) -> String;
 type Set = fn(&mut BrokerConfig, &str);
 
@@ -171,14 +174,17 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         parsed!(group_min_session_timeout_ms),
         "The shortest session timeout that members of classic groups may have.",
     ),
-    setting(
-        "log.cleaner.backoff.ms",
-        Kind::Long,
-        Rule::AtLeast(1),
-        Some("15000"),
-        millis!(log_cleaner_backoff),
-        "How often compaction looks for logs that need it.",
-    ),
+    BrokerSetting {
+        dynamic: true,
+        ..setting(
+            CLEANER_BACKOFF,
+            Kind::Long,
+            Rule::AtLeast(1),
+            Some("15000"),
+            millis!(log_cleaner_backoff),
+            "How often compaction looks for logs that need it.",
+        )
+    },
     of_logs(
         "log.cleaner.dedupe.buffer.size",
         Kind::Long,
@@ -221,7 +227,7 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         Rule::AtLeast(1),
         Some("300000"),
         millis!(maintenance_interval),
-        "How often retention and expiry run.",
+        "How often retention runs.",
     ),
     setting(
         "max.connections",
@@ -270,6 +276,14 @@ pub(crate) static BROKER_SETTINGS: &[BrokerSetting] = &[
         Some("4096"),
         parsed!(offset_metadata_max_bytes),
         "The most bytes of text with a committed offset.",
+    ),
+    setting(
+        "offsets.retention.check.interval.ms",
+        Kind::Long,
+        Rule::AtLeast(1),
+        Some("600000"),
+        millis!(offsets_check_interval),
+        "How often unused offsets and groups are looked for.",
     ),
     setting(
         "offsets.retention.minutes",
