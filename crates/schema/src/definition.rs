@@ -2,6 +2,7 @@
 //! its canonical and normal forms, and whether one can read what another wrote.
 
 use crate::avro::AvroDefinition;
+use crate::json_schema::{CompatibilityPolicy, JsonDefinition};
 use crate::{SchemaText, SchemaType};
 
 /// A text is no schema of its type.
@@ -14,6 +15,8 @@ pub struct InvalidSchema(pub String);
 pub enum Definition {
     /// Avro.
     Avro(AvroDefinition),
+    /// JSON Schema.
+    Json(JsonDefinition),
 }
 
 /// One thing that keeps a reader's schema from reading what was written with a writer's.
@@ -42,6 +45,7 @@ impl Definition {
     pub fn parse(schema: &SchemaText) -> Result<Self, InvalidSchema> {
         match schema.schema_type {
             SchemaType::Avro => AvroDefinition::parse(schema).map(Self::Avro),
+            SchemaType::Json => JsonDefinition::parse(schema).map(Self::Json),
             other => Err(InvalidSchema(format!("schemas of type {other} are not read"))),
         }
     }
@@ -62,6 +66,7 @@ impl Definition {
     pub fn schema_type(&self) -> SchemaType {
         match self {
             Self::Avro(_) => SchemaType::Avro,
+            Self::Json(_) => SchemaType::Json,
         }
     }
 
@@ -69,6 +74,7 @@ impl Definition {
     pub fn canonical(&self) -> String {
         match self {
             Self::Avro(avro) => avro.canonical(),
+            Self::Json(json) => json.canonical(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Definition {
     pub fn normalized(&self) -> String {
         match self {
             Self::Avro(avro) => avro.normalized(),
+            Self::Json(json) => json.normalized(),
         }
     }
 
@@ -83,6 +90,7 @@ impl Definition {
     pub fn name(&self) -> Option<String> {
         match self {
             Self::Avro(avro) => avro.name(),
+            Self::Json(json) => json.name(),
         }
     }
 
@@ -91,6 +99,14 @@ impl Definition {
     pub fn incompatibilities(&self, writer: &Self) -> Vec<Incompatibility> {
         match (self, writer) {
             (Self::Avro(reader), Self::Avro(writer)) => reader.incompatibilities(writer),
+            (Self::Json(reader), Self::Json(writer)) => {
+                reader.incompatibilities(writer, CompatibilityPolicy::Strict)
+            }
+            _ => vec![Incompatibility {
+                rule: "TYPE_MISMATCH",
+                description: "Incompatible because of different schema type".into(),
+                additional: None,
+            }],
         }
     }
 }

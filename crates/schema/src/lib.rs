@@ -26,6 +26,7 @@ mod definition;
 mod failure;
 mod formats;
 mod json;
+pub mod json_schema;
 mod kafka;
 mod numeric;
 mod references;
@@ -42,6 +43,7 @@ pub use codec::{Codec, Decoded, Encoded, RecordError};
 pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use json::JsonCodec;
+pub use json_schema::{CompatibilityPolicy, JsonDefinition};
 pub use kafka::KafkaCodec;
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,
