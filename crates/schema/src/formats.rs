@@ -1,12 +1,12 @@
 //! Codecs by the name of their format.
 
 use crate::avro::{AvroCodec, AvroError};
-use crate::{Codec, JsonCodec, KafkaCodec, Schema, SchemaRegistry};
+use crate::{Codec, DelimitedCodec, Delimiter, JsonCodec, KafkaCodec, NoneCodec, Schema, SchemaRegistry};
 use std::fmt;
 use std::sync::Arc;
 
 /// The formats that [`Codecs`] knows.
-pub const FORMATS: [&str; 3] = ["JSON", "AVRO", "KAFKA"];
+pub const FORMATS: [&str; 6] = ["JSON", "AVRO", "KAFKA", "DELIMITED", "NONE", "RAW"];
 
 /// The part of a record that a codec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,10 +38,7 @@ pub enum UnknownFormat {
         role: Role,
     },
     /// The format exists and cannot hold such columns.
-    #[error(
-        "the format {name} cannot hold the {role} ({columns}): it holds a single column of type INTEGER, BIGINT, DOUBLE, \
-         VARCHAR or BYTES; use JSON"
-    )]
+    #[error("the format {name} cannot hold the {role} ({columns}): it holds {holds}; use JSON")]
     Columns {
         /// The format.
         name: &'static str,
@@ -49,6 +46,8 @@ pub enum UnknownFormat {
         role: Role,
         /// The columns as in a statement.
         columns: String,
+        /// What it holds.
+        holds: &'static str,
     },
     /// The format needs a schema registry.
     #[error("the {role} format {name} needs a schema registry, and none is configured")]
@@ -72,12 +71,19 @@ pub enum UnknownFormat {
 #[derive(Clone, Default)]
 pub struct Codecs {
     registry: Option<Arc<dyn SchemaRegistry>>,
+    delimiter: Delimiter,
 }
 
 impl Codecs {
     /// Codecs with this schema registry; without one there is no `AVRO`.
     pub fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
-        Self { registry }
+        Self { registry, delimiter: Delimiter::default() }
+    }
+
+    /// The same, with this delimiter of `DELIMITED` (`VALUE_DELIMITER`, `KEY_DELIMITER`) instead of a comma.
+    #[must_use]
+    pub fn with_delimiter(&self, delimiter: Delimiter) -> Self {
+        Self { delimiter, ..self.clone() }
     }
 
     /// The schema registry.
@@ -101,13 +107,13 @@ impl Codecs {
         match (format.to_ascii_uppercase().as_str(), role) {
             ("JSON", Role::Value) => Ok(Arc::new(JsonCodec::new(schema))),
             ("JSON", Role::Key) => Ok(Arc::new(JsonCodec::key(schema))),
-            ("KAFKA", role) => {
-                let columns: Vec<String> =
-                    schema.fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
-                match KafkaCodec::new(schema) {
-                    Some(codec) => Ok(Arc::new(codec)),
-                    None => Err(UnknownFormat::Columns { name: "KAFKA", role, columns: columns.join(", ") }),
-                }
+            ("KAFKA", role) => held("KAFKA", role, schema, KafkaCodec::new),
+            ("RAW", role) => held("RAW", role, schema, KafkaCodec::raw),
+            ("DELIMITED", role) => {
+                held("DELIMITED", role, schema, |schema| DelimitedCodec::new(schema, self.delimiter))
+            }
+            ("NONE", role) => {
+                held("NONE", role, schema, |schema| schema.fields.is_empty().then(NoneCodec::new))
             }
             ("AVRO", role) => {
                 let registry =
@@ -118,6 +124,26 @@ impl Codecs {
             }
             _ => Err(UnknownFormat::Name { name: format.to_owned(), role }),
         }
+    }
+}
+
+/// The codec that `open` gives; without one the format cannot hold the columns.
+fn held<C: Codec + 'static>(
+    name: &'static str,
+    role: Role,
+    schema: Schema,
+    open: impl FnOnce(Schema) -> Option<C>,
+) -> Result<Arc<dyn Codec>, UnknownFormat> {
+    let columns: Vec<String> = schema.fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect();
+    let holds = match name {
+        "DELIMITED" => "columns of types without parts (no ARRAY, MAP or STRUCT)",
+        "NONE" => "no columns",
+        "RAW" => "a single column of type BYTES or VARCHAR",
+        _ => "a single column of type INTEGER, BIGINT, DOUBLE, VARCHAR or BYTES",
+    };
+    match open(schema) {
+        Some(codec) => Ok(Arc::new(codec)),
+        None => Err(UnknownFormat::Columns { name, role, columns: columns.join(", "), holds }),
     }
 }
 
@@ -132,6 +158,7 @@ mod tests {
         for (name, role, wanted) in [
             ("json", Role::Value, &b"{\"id\":45}"[..]),
             ("JSON", Role::Key, b"45"),
+            ("delimited", Role::Value, b"45"),
             ("Kafka", Role::Key, &[0, 0, 0, 0, 0, 0, 0, 45]),
         ] {
             let mut out = Vec::new();
@@ -144,7 +171,10 @@ mod tests {
     #[test]
     fn an_unknown_format_is_told_what_there_is() {
         let error = Codecs::default().codec("xml", &Schema::default(), Role::Value, "t").err().unwrap();
-        assert_eq!(error.to_string(), "there is no value format xml; the formats are JSON, AVRO, KAFKA");
+        assert_eq!(
+            error.to_string(),
+            "there is no value format xml; the formats are JSON, AVRO, KAFKA, DELIMITED, NONE, RAW"
+        );
     }
 
     #[test]

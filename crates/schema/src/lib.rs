@@ -23,11 +23,13 @@ mod column;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod definition;
+mod delimited;
 mod failure;
 mod formats;
 mod json;
 pub mod json_schema;
 mod kafka;
+mod none;
 mod numeric;
 mod references;
 mod registry;
@@ -41,10 +43,12 @@ pub use cells::arrow_to_rows;
 pub use client::RegistryClient;
 pub use codec::{Codec, Decoded, Encoded, RecordError};
 pub use definition::{Definition, Incompatibility, InvalidSchema};
+pub use delimited::{DelimitedCodec, Delimiter, InvalidDelimiter};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use json::JsonCodec;
 pub use json_schema::{CompatibilityPolicy, JsonDefinition};
-pub use kafka::KafkaCodec;
+pub use kafka::{KafkaCodec, KafkaPrimitive};
+pub use none::NoneCodec;
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,
     SchemaType,
