@@ -1,12 +1,14 @@
 //! Codecs by the name of their format.
 
 use crate::avro::{AvroCodec, AvroError};
-use crate::{Codec, DelimitedCodec, Delimiter, JsonCodec, KafkaCodec, NoneCodec, Schema, SchemaRegistry};
+use crate::{
+    Codec, DelimitedCodec, Delimiter, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec, Schema, SchemaRegistry,
+};
 use std::fmt;
 use std::sync::Arc;
 
 /// The formats that [`Codecs`] knows.
-pub const FORMATS: [&str; 6] = ["JSON", "AVRO", "KAFKA", "DELIMITED", "NONE", "RAW"];
+pub const FORMATS: [&str; 7] = ["JSON", "JSON_SR", "AVRO", "KAFKA", "DELIMITED", "NONE", "RAW"];
 
 /// The part of a record that a codec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +77,7 @@ pub struct Codecs {
 }
 
 impl Codecs {
-    /// Codecs with this schema registry; without one there is no `AVRO`.
+    /// Codecs with this schema registry; without one there is no `AVRO` and no `JSON_SR`.
     pub fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
         Self { registry, delimiter: Delimiter::default() }
     }
@@ -114,6 +116,11 @@ impl Codecs {
             }
             ("NONE", role) => {
                 held("NONE", role, schema, |schema| schema.fields.is_empty().then(NoneCodec::new))
+            }
+            ("JSON_SR", role) => {
+                let none = UnknownFormat::NoRegistry { name: "JSON_SR", role };
+                let registry = self.registry.clone().ok_or(none)?;
+                Ok(Arc::new(JsonSchemaCodec::new(registry, format!("{topic}-{role}"), schema, role)))
             }
             ("AVRO", role) => {
                 let registry =
@@ -173,7 +180,7 @@ mod tests {
         let error = Codecs::default().codec("xml", &Schema::default(), Role::Value, "t").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "there is no value format xml; the formats are JSON, AVRO, KAFKA, DELIMITED, NONE, RAW"
+            "there is no value format xml; the formats are JSON, JSON_SR, AVRO, KAFKA, DELIMITED, NONE, RAW"
         );
     }
 

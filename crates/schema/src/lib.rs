@@ -46,7 +46,7 @@ pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use delimited::{DelimitedCodec, Delimiter, InvalidDelimiter};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use json::JsonCodec;
-pub use json_schema::{CompatibilityPolicy, JsonDefinition};
+pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;
 pub use registry::{

@@ -145,7 +145,7 @@ impl<'a> ObjectReader<'a> {
         let start = s.pos();
         let key = s.key()?;
         let text = s.since(start);
-        let target = self.shape.find(&key);
+        let target = self.shape.find(&key)?;
         let known = self.shape.names.len();
         let place = match target {
             _ if text.len() > MAX_KEY => NONE,

@@ -22,7 +22,7 @@ pub(super) fn is_wrapped(s: &Scanner<'_>, shape: &ObjectShape, writes: bool) -> 
     }
     match column {
         Shape::Map(_) if !writes => Ok(false),
-        Shape::Struct(inner) if !writes && inner.find(name).is_some() => Ok(false),
+        Shape::Struct(inner) if !writes && inner.knows(name) => Ok(false),
         Shape::Map(_) | Shape::Struct(_) | Shape::Leaf(DataType::Varchar) => Ok(keys(s, shape)? == (1, 1)),
         _ if keys(s, shape)?.0 > 0 => Ok(true),
         _ => Err(Failure::new(format!("the key is an object without the field {name}"))),
@@ -35,7 +35,7 @@ fn keys(s: &Scanner<'_>, shape: &ObjectShape) -> Fallible<(usize, usize)> {
     let (mut named, mut all) = (0, 0);
     s.enter(b'{')?;
     while s.more(b'}', all == 0)? {
-        named += usize::from(shape.find(&s.key()?).is_some());
+        named += usize::from(shape.knows(&s.key()?));
         all += 1;
         s.skip_value()?;
     }

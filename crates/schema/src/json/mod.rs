@@ -91,6 +91,26 @@ impl JsonCodec {
         self
     }
 
+    /// Whether a key must be spelled as in the schema; else keys match without regard to case where none is spelled so.
+    #[must_use]
+    pub fn case_sensitive(mut self, yes: bool) -> Self {
+        self.shape.set_rules(|rules| rules.exact = yes);
+        self
+    }
+
+    /// Whether a key that the schema does not name is an error of its record; else it is skipped.
+    #[must_use]
+    pub fn unknown_fields_refused(mut self, yes: bool) -> Self {
+        self.shape.set_rules(|rules| rules.known_only = yes);
+        self
+    }
+
+    /// Reads payload after payload, appending one value to each column.
+    pub(crate) fn decoder(&self) -> impl FnMut(&[u8], &mut [Column]) -> Fallible<()> {
+        let mut reader = ObjectReader::new(&self.shape);
+        move |payload, columns| self.read(payload, columns, &mut reader)
+    }
+
     fn read(&self, payload: &[u8], columns: &mut [Column], reader: &mut ObjectReader<'_>) -> Fallible<()> {
         let mut s = Scanner::new(payload)?;
         if self.bare && !key::is_wrapped(&s, &self.shape, self.wrapped)? {
@@ -103,7 +123,7 @@ impl JsonCodec {
         s.end()
     }
 
-    fn read_row(&self, payload: &[u8]) -> Fallible<Row> {
+    pub(crate) fn read_row(&self, payload: &[u8]) -> Fallible<Row> {
         let mut s = Scanner::new(payload)?;
         let row = if self.bare && !key::is_wrapped(&s, &self.shape, self.wrapped)? {
             let value = rows::value(&mut s, &self.shape.fields[0]);
@@ -116,7 +136,7 @@ impl JsonCodec {
         Ok(row)
     }
 
-    fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
+    pub(crate) fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
         batch::check_width(&self.schema, row)?;
         if self.wrapped {
             return encode::object_of_values(out, &self.shape, row);
@@ -124,7 +144,7 @@ impl JsonCodec {
         encode::value(out, &self.shape.fields[0], &row[0]).map_err(|e| e.in_field(&self.shape.names[0]))
     }
 
-    fn write_cells(&self, cells: &[Cells<'_>], i: usize, out: &mut Vec<u8>) -> Fallible<()> {
+    pub(crate) fn write_cells(&self, cells: &[Cells<'_>], i: usize, out: &mut Vec<u8>) -> Fallible<()> {
         if self.wrapped {
             return encode::object_of_cells(out, &self.shape, cells, i);
         }
@@ -154,8 +174,7 @@ impl Codec for JsonCodec {
     }
 
     fn decode_arrow(&self, payloads: &[Option<&[u8]>]) -> Decoded {
-        let mut reader = ObjectReader::new(&self.shape);
-        batch::decode(&self.schema, payloads, |payload, columns| self.read(payload, columns, &mut reader))
+        batch::decode(&self.schema, payloads, self.decoder())
     }
 
     fn encode_arrow(&self, batch: &RecordBatch, out: &mut Encoded) -> Result<(), RecordError> {

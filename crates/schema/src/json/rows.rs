@@ -22,7 +22,7 @@ pub(super) fn object(s: &mut Scanner<'_>, shape: &ObjectShape) -> Fallible<Vec<V
     while s.more(b'}', first)? {
         first = false;
         let key = s.key()?;
-        match shape.find(&key) {
+        match shape.find(&key)? {
             Some(target) if target.exact || !slots[target.field].exact => {
                 let value = value(s, &shape.fields[target.field])
                     .map_err(|e| e.in_field(&shape.names[target.field]))?;

@@ -1,6 +1,7 @@
 //! A schema as the codec uses it: names to look up when reading, keys ready to copy when writing.
 
 use super::write;
+use crate::failure::{Failure, Fallible};
 use crate::{DataType, Field};
 use std::collections::HashMap;
 
@@ -21,6 +22,14 @@ impl Shape {
             leaf => Self::Leaf(leaf.clone()),
         }
     }
+
+    fn set_rules(&mut self, change: impl Fn(&mut Rules) + Copy) {
+        match self {
+            Self::Leaf(_) => {}
+            Self::Array(inner) | Self::Map(inner) => inner.set_rules(change),
+            Self::Struct(object) => object.set_rules(change),
+        }
+    }
 }
 
 /// The fields of an object.
@@ -29,8 +38,18 @@ pub(super) struct ObjectShape {
     pub(super) fields: Vec<Shape>,
     /// What stands before each field's value: `{"a":`, then `,"b":`.
     pub(super) prefixes: Vec<Vec<u8>>,
+    rules: Rules,
     exact: HashMap<String, usize>,
     folded: HashMap<String, usize>,
+}
+
+/// Which keys are taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rules {
+    /// Only those spelled as in the schema.
+    pub(super) exact: bool,
+    /// A key that the schema does not name is an error.
+    pub(super) known_only: bool,
 }
 
 /// Which field a key names.
@@ -47,6 +66,7 @@ impl ObjectShape {
             names: fields.iter().map(|f| f.name.clone()).collect(),
             fields: fields.iter().map(|f| Shape::new(&f.data_type)).collect(),
             prefixes: Vec::with_capacity(fields.len()),
+            rules: Rules::default(),
             exact: HashMap::new(),
             folded: HashMap::new(),
         };
@@ -61,13 +81,32 @@ impl ObjectShape {
         shape
     }
 
-    pub(super) fn find(&self, key: &str) -> Option<Target> {
-        match self.exact.get(key) {
-            Some(field) => Some(Target { field: *field, exact: true }),
-            None => {
-                let field = *self.folded.get(&key.to_ascii_lowercase())?;
-                Some(Target { field, exact: false })
-            }
+    /// The field that a key names.
+    ///
+    /// # Errors
+    /// None, where only those of the schema may be there.
+    pub(super) fn find(&self, key: &str) -> Fallible<Option<Target>> {
+        if let Some(field) = self.exact.get(key) {
+            return Ok(Some(Target { field: *field, exact: true }));
         }
+        let folded = if self.rules.exact { None } else { self.folded.get(&key.to_ascii_lowercase()) };
+        match folded {
+            Some(field) => Ok(Some(Target { field: *field, exact: false })),
+            None if self.rules.known_only => {
+                Err(Failure::new("the schema does not name this field").in_entry(key))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a key names a field.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.find(key).is_ok_and(|target| target.is_some())
+    }
+
+    /// Changes the rules, also of the objects within.
+    pub(super) fn set_rules(&mut self, change: impl Fn(&mut Rules) + Copy) {
+        change(&mut self.rules);
+        self.fields.iter_mut().for_each(|shape| shape.set_rules(change));
     }
 }

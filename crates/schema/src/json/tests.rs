@@ -438,3 +438,28 @@ fn a_schema_without_columns_still_counts_records() {
     codec.encode_row(&Vec::new(), &mut out).unwrap();
     assert_eq!(out, b"{}");
 }
+
+#[test]
+fn keys_match_and_unknown_ones_pass_as_the_options_say() {
+    let inner = DataType::Struct([Field::new("In", DataType::BigInt)].into());
+    let columns = schema(&[("Id", DataType::BigInt), ("s", inner)]);
+    let record = br#"{"id":1,"s":{"in":2}}"#;
+    let found = decode(&JsonCodec::new(columns.clone()), record);
+    assert_eq!(found, Ok(vec![Value::BigInt(1), Value::Struct(vec![Value::BigInt(2)])]));
+    let exact = JsonCodec::new(columns.clone()).case_sensitive(true);
+    assert_eq!(decode(&exact, record), Ok(vec![Value::Null, Value::Struct(vec![Value::Null])]));
+
+    let strict = JsonCodec::new(columns).unknown_fields_refused(true);
+    assert!(decode(&strict, record).is_ok());
+    for (record, path) in [(&br#"{"Id":1,"x":2}"#[..], "x"), (br#"{"s":{"In":1,"y":2}}"#, "s.y")] {
+        let error = decode(&strict, record).unwrap_err();
+        assert_eq!(
+            (error.path.as_str(), error.reason.as_str()),
+            (path, "the schema does not name this field")
+        );
+    }
+    // Also after records that do not hold it.
+    let records = [&br#"{"Id":1}"#[..], br#"{"Id":1,"x":2}"#, br#"{"Id":1,"x":2}"#, br#"{"Id":3}"#];
+    let decoded = strict.decode_arrow(&records.map(Some));
+    assert_eq!((decoded.rows, decoded.errors.len()), (vec![0, 3], 2));
+}

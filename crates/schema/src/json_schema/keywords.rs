@@ -265,11 +265,11 @@ impl<'a> Keywords<'a> {
     }
 
     fn string(&mut self) -> Result<Kind, InvalidSchema> {
+        self.text("format")?;
         Ok(Kind::String(Strings {
             max_length: self.count("maxLength")?,
             min_length: self.count("minLength")?,
             pattern: self.text("pattern")?,
-            format: self.text("format")?,
         }))
     }
 

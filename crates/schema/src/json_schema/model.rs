@@ -99,7 +99,6 @@ pub(super) struct Strings {
     pub(super) max_length: Option<f64>,
     pub(super) min_length: Option<f64>,
     pub(super) pattern: Option<String>,
-    pub(super) format: Option<String>,
 }
 
 /// Rules for numbers.
