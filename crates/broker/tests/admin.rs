@@ -266,6 +266,8 @@ fn a_value_says_where_it_comes_from_and_what_would_be_in_force_without_it() {
         synonyms[..3],
         ["1:segment.bytes=5000000", "2:log.segment.bytes=4000000", "3:log.segment.bytes=3000000"]
     );
+    let kept = ["3:min.insync.replicas=1", "5:min.insync.replicas=1"].map(String::from).to_vec();
+    assert_eq!(shown(&mut raw, TOPIC, "t", "min.insync.replicas"), ("1".into(), 3, kept), "KIP-966");
     let bytes =
         |server: &TestBroker| server.broker.topics().partition("t", 0).unwrap().log().config().segment_bytes;
     assert_eq!(bytes(&server), 5_000_000);

@@ -4,7 +4,7 @@ use super::broker::{self, Found};
 use super::def::Kind;
 use super::group::GROUP_CONFIGS;
 use super::topic::{self, TOPIC_CONFIGS, TopicConfig};
-use super::{Configs, Values};
+use super::{Configs, MIN_INSYNC_REPLICAS, Values};
 
 /// Where a value comes from; the numbers are those of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,8 @@ impl Configs {
 
     /// What was set for all brokers, by name.
     pub(crate) fn describe_all_brokers(&self) -> Vec<Entry> {
-        let set = self.set.read().brokers.get("").cloned().unwrap_or_default();
+        let mut set = self.set.read().brokers.get("").cloned().unwrap_or_default();
+        set.entry(MIN_INSYNC_REPLICAS.to_owned()).or_insert_with(|| self.first_min_insync_replicas());
         let entry = |(name, value): (String, String)| {
             let found = broker::find(&name)?;
             let source = Source::DynamicDefault;

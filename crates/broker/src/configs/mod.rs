@@ -32,6 +32,8 @@ pub(crate) type Values = BTreeMap<String, String>;
 
 const FILE: &str = "configs.json";
 
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
 /// `meta/configs.json`: what was set while the broker ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct ConfigsFile {
@@ -81,6 +83,12 @@ impl Configs {
         self.started_with.node_id.to_string()
     }
 
+    /// `min.insync.replicas` of all brokers until it is set: a Kafka with eligible leader replicas (KIP-966) stores it at its first
+    /// start, so that tools find it among what is set for all brokers.
+    fn first_min_insync_replicas(&self) -> String {
+        self.started_with.properties.get(MIN_INSYNC_REPLICAS).map_or_else(|| "1".to_owned(), Clone::clone)
+    }
+
     /// What was set for a setting of these names (with the ms of their units), the one in force first.
     fn layers(&self, names: &[(&'static str, i64)]) -> Vec<Layer> {
         let set = self.set.read();
@@ -94,9 +102,14 @@ impl Configs {
         let mut layers = Vec::new();
         for (source, values) in sources {
             for (name, unit) in names {
-                if let Some(value) = values.and_then(|v| v.get(*name)) {
-                    layers.push(Layer { source, name, value: value.clone(), unit: *unit });
-                }
+                let value = match values.and_then(|v| v.get(*name)) {
+                    None if source == Source::DynamicDefault && *name == MIN_INSYNC_REPLICAS => {
+                        self.first_min_insync_replicas()
+                    }
+                    None => continue,
+                    Some(value) => value.clone(),
+                };
+                layers.push(Layer { source, name, value, unit: *unit });
             }
         }
         layers
