@@ -86,7 +86,8 @@ pub(crate) fn wrong_type(wanted: &DataType, value: &Value) -> Box<Failure> {
     Failure::new(format!("{wanted} wanted, the value is {}", value.type_name()))
 }
 
-fn push(column: &mut Column, data_type: &DataType, value: &Value) -> Fallible<()> {
+/// Appends a value of that type, the column's.
+pub(crate) fn push(column: &mut Column, data_type: &DataType, value: &Value) -> Fallible<()> {
     match (column, data_type, value) {
         (column, _, Value::Null) => column.push_null(),
         (Column::Boolean(c), _, Value::Boolean(v)) => c.push(Some(*v)),

@@ -37,7 +37,7 @@ mod temporal;
 mod types;
 mod value;
 
-pub use avro::{AvroCodec, AvroDefinition, AvroReader};
+pub use avro::{AvroCodec, AvroDatumCodec, AvroDefinition, AvroFraming, AvroReader};
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
 pub use client::RegistryClient;

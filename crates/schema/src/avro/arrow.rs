@@ -4,7 +4,8 @@ use super::plan::{Plan, Read, RecordPlan, Root, Skip, Step};
 use super::scalar;
 use super::skip::skip;
 use super::wire::{Blocks, Wire};
-use crate::column::{Column, List, Map};
+use crate::batch;
+use crate::column::{Column, List, Map, Struct};
 use crate::failure::{Failure, Fallible};
 use crate::{DataType, Field};
 use std::borrow::Cow;
@@ -57,6 +58,9 @@ impl Reader<'_> {
             }
         }
         plan.absent.iter().for_each(|field| columns[*field].push_null());
+        for (field, default) in &plan.defaults {
+            batch::push(&mut columns[*field], &fields[*field].data_type, default)?;
+        }
         Ok(())
     }
 
@@ -126,18 +130,33 @@ impl Reader<'_> {
                     c.push_null();
                     return Ok(());
                 };
-                for (at, column) in c.fields.iter_mut().enumerate() {
-                    if at == *field {
-                        let of = &fields[at];
-                        self.value(w, read, &of.data_type, column).map_err(|e| e.in_field(&of.name))?;
-                    } else {
-                        column.push_null();
-                    }
-                }
-                c.push();
+                self.branch(w, (*field, read), fields, c)?;
+            }
+            (Read::Branch(field, read), Column::Struct(c), DataType::Struct(fields)) => {
+                self.branch(w, (*field, read), fields, c)?;
             }
             _ => return Err(Failure::new(format!("{target} is not read from this type"))),
         }
+        Ok(())
+    }
+
+    /// The one field of a struct that is not null.
+    fn branch(
+        &self,
+        w: &mut Wire<'_>,
+        (field, read): (usize, &Read),
+        fields: &[Field],
+        c: &mut Struct,
+    ) -> Fallible<()> {
+        for (at, column) in c.fields.iter_mut().enumerate() {
+            if at == field {
+                let of = &fields[at];
+                self.value(w, read, &of.data_type, column).map_err(|e| e.in_field(&of.name))?;
+            } else {
+                column.push_null();
+            }
+        }
+        c.push();
         Ok(())
     }
 

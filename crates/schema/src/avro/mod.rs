@@ -26,7 +26,11 @@ mod canonical;
 mod compatibility;
 #[cfg(test)]
 mod compatibility_tests;
+mod datum;
+#[cfg(test)]
+mod datum_tests;
 mod declare;
+mod defaults;
 mod definition;
 #[cfg(test)]
 mod definition_tests;
@@ -37,6 +41,7 @@ mod plan;
 #[cfg(test)]
 mod properties;
 mod reader;
+mod resolve;
 mod rows;
 mod scalar;
 #[cfg(test)]
@@ -49,6 +54,7 @@ mod wire;
 mod write;
 mod writers;
 
+pub use datum::{AvroDatumCodec, AvroFraming};
 pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
 pub use definition::AvroDefinition;
 pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_TYPES, schema_of_avro};
@@ -60,6 +66,7 @@ use crate::failure::{Failure, Fallible};
 use crate::{
     Codec, Decoded, Encoded, NewSchema, RecordError, RegistryError, Role, Row, Schema, SchemaRegistry, batch,
 };
+use apache_avro::Schema as Avro;
 use arrow_array::RecordBatch;
 use std::sync::{Arc, OnceLock};
 use write::WritePlan;
@@ -75,6 +82,8 @@ pub struct AvroCodec {
     writers: Writers,
     declaration: String,
     write: WritePlan,
+    /// What it writes by, where that is more than the columns say: its aliases and defaults count when records are read.
+    reader: Option<Avro>,
     id: OnceLock<u32>,
 }
 
@@ -94,10 +103,13 @@ impl AvroCodec {
             (Role::Key, [only]) => avro_of_value(&only.data_type)?,
             _ => avro_of_schema(KSQL_RECORD, &schema, &[])?,
         };
-        Self::with_declaration(registry, subject, schema, role, declaration)
+        let codec = Self::with_declaration(registry, subject, schema, role, declaration)?;
+        // Its fields have no aliases, and null for default.
+        Ok(Self { reader: None, ..codec })
     }
 
     /// A codec that writes by this declaration (JSON). Its fields match the columns by name; those without a column are NULL.
+    /// Records that others wrote are read by it: by its aliases, the defaults of its fields and enums, the branches of its unions.
     ///
     /// # Errors
     /// It is no Avro schema, a column is not in it or not of a type that fits, a field without a column cannot be null.
@@ -113,7 +125,8 @@ impl AvroCodec {
         let bare = schema.fields.len() == 1;
         let write = WritePlan::compile(&avro, &schema, bare)?;
         let (subject, writers) = (subject.into(), Writers::new(registry));
-        Ok(Self { schema, role, subject, writers, declaration, write, id: OnceLock::new() })
+        let reader = Some(parse::schema(&parse::json(&declaration)?, true)?);
+        Ok(Self { schema, role, subject, writers, declaration, write, reader, id: OnceLock::new() })
     }
 
     /// The declaration (JSON) of what it writes.
@@ -146,7 +159,7 @@ impl AvroCodec {
     }
 
     fn lookup(&self) -> Lookup<'_> {
-        Lookup::new(&self.writers, &self.schema, self.role)
+        Lookup::new(&self.writers, &self.schema, self.reader.as_ref(), self.role)
     }
 }
 

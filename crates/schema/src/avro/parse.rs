@@ -2,10 +2,11 @@
 //!
 //! Schemas are registered by other systems, which are more lenient than the parser here in what a reader does not need: defaults
 //! of fields (Connect writes those of decimals as strings of bytes) and names of records (Java takes any namespace). So defaults
-//! are dropped and characters in names that the parser refuses are replaced before it sees them.
+//! and aliases are hidden from it (as attributes, from which a reader's schema is resolved), and characters in names that the parser
+//! refuses are replaced before it sees them.
 
 use apache_avro::Schema as Avro;
-use apache_avro::schema::{Name, ResolvedSchema};
+use apache_avro::schema::{EnumSchema, Name, RecordField, ResolvedSchema};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 
@@ -87,6 +88,16 @@ fn lenient_object(object: &Map<String, Json>, debezium: bool) -> Map<String, Jso
             ("fields", Json::Array(fields)) => fields.iter().map(|f| field(f, debezium)).collect(),
             ("symbols" | "size" | "logicalType" | "precision" | "scale", value) => value.clone(),
             ("connect.internal.type", value) => value.clone(),
+            ("aliases", Json::Array(aliases)) => {
+                let aliases =
+                    aliases.iter().filter_map(Json::as_str).map(|a| Json::String(legal(a))).collect();
+                out.insert(ALIASES.into(), aliases);
+                continue;
+            }
+            ("default", Json::String(_)) if object.contains_key("symbols") => {
+                out.insert(DEFAULT.into(), value.clone());
+                continue;
+            }
             _ => continue,
         };
         out.insert(key.clone(), value);
@@ -108,7 +119,41 @@ fn field(field: &Json, debezium: bool) -> Json {
             None => None,
         };
     }
+    for (key, hidden) in [("default", DEFAULT), ("aliases", ALIASES)] {
+        if let Some(value) = field.get(key) {
+            out.insert(hidden.into(), value.clone());
+        }
+    }
     Json::Object(out)
+}
+
+/// Under these names defaults and aliases are hidden from the parser.
+const DEFAULT: &str = "bd.default";
+const ALIASES: &str = "bd.aliases";
+
+/// The default of a field.
+pub(super) fn default_of(field: &RecordField) -> Option<&Json> {
+    field.custom_attributes.get(DEFAULT)
+}
+
+/// The symbol that stands for those that an enum does not have.
+pub(super) fn default_symbol(of: &EnumSchema) -> Option<&str> {
+    let default = of.attributes.get(DEFAULT)?.as_str()?;
+    of.symbols.iter().any(|s| s == default).then_some(default)
+}
+
+/// The other names of a field.
+pub(super) fn aliases_of_field(field: &RecordField) -> impl Iterator<Item = &str> {
+    texts(field.custom_attributes.get(ALIASES))
+}
+
+/// The other names of a type, as they are written.
+pub(super) fn aliases_of(avro: &Avro) -> impl Iterator<Item = &str> {
+    texts(avro.custom_attributes().and_then(|attributes| attributes.get(ALIASES)))
+}
+
+fn texts(json: Option<&Json>) -> impl Iterator<Item = &str> {
+    json.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
 }
 
 fn temporal(name: &str) -> Option<&'static str> {

@@ -53,7 +53,7 @@ impl AvroReader {
         self.writers.plan(id, |text| {
             let shape = schema_of_avro(text)?;
             let avro = parse::schema(&parse::json(text)?, false)?;
-            let plan = Plan::compile(&avro, &shape.schema, Role::Value)?;
+            let plan = Plan::compile(&avro, None, &shape.schema, Role::Value)?;
             Ok(Writer { shape: Arc::new(shape), plan })
         })
     }

@@ -36,6 +36,9 @@ fn root(w: &mut Wire<'_>, root: &Root, fields: &[Field], named: &[Skip]) -> Fall
 
 fn record(w: &mut Wire<'_>, plan: &RecordPlan, fields: &[Field], named: &[Skip]) -> Fallible<Vec<Value>> {
     let mut values = vec![Value::Null; fields.len()];
+    for (field, default) in &plan.defaults {
+        values[*field] = default.clone();
+    }
     for step in &plan.steps {
         match step {
             Step::Read { field, read } => {
@@ -48,7 +51,8 @@ fn record(w: &mut Wire<'_>, plan: &RecordPlan, fields: &[Field], named: &[Skip])
     Ok(values)
 }
 
-fn value(w: &mut Wire<'_>, read: &Read, target: &DataType, named: &[Skip]) -> Fallible<Value> {
+/// Reads a value of that type.
+pub(super) fn value(w: &mut Wire<'_>, read: &Read, target: &DataType, named: &[Skip]) -> Fallible<Value> {
     Ok(match (read, target) {
         (Read::Null, _) => Value::Null,
         (Read::Nullable(null, inner), _) => {
@@ -85,6 +89,12 @@ fn value(w: &mut Wire<'_>, read: &Read, target: &DataType, named: &[Skip]) -> Fa
         (Read::Map(entry), DataType::Map(target)) => map(w, (&Read::Text, entry), target, named)?,
         (Read::Entries { key, value }, DataType::Map(target)) => map(w, (key, value), target, named)?,
         (Read::Record(plan), DataType::Struct(fields)) => Value::Struct(record(w, plan, fields, named)?),
+        (Read::Branch(field, read), DataType::Struct(fields)) => {
+            let mut values = vec![Value::Null; fields.len()];
+            let of = &fields[*field];
+            values[*field] = value(w, read, &of.data_type, named).map_err(|e| e.in_field(&of.name))?;
+            Value::Struct(values)
+        }
         (Read::Branches(branches), DataType::Struct(fields)) => {
             match &branches[w.index(branches.len(), "branch")?] {
                 Some((field, read)) => {

@@ -110,7 +110,10 @@ pub(super) fn decimal(w: &mut Wire<'_>, read: &Read, precision: u8, scale: i8) -
 pub(super) fn varchar<'o, 'w: 'o, 'r: 'o>(w: &mut Wire<'w>, read: &'r Read) -> Fallible<Cow<'o, str>> {
     match read {
         Read::Text => Ok(w.string()?.into()),
-        Read::Symbols(symbols) => Ok(symbols[w.index(symbols.len(), "symbol")?].as_str().into()),
+        Read::Symbols(symbols) => match &symbols[w.index(symbols.len(), "symbol")?] {
+            Ok(symbol) => Ok(symbol.as_str().into()),
+            Err(reason) => Err(Failure::new(reason.as_str())),
+        },
         other => Ok(text_of(w, other)?.into()),
     }
 }

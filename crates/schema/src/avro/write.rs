@@ -41,6 +41,8 @@ enum Kind {
     Array(Box<Write>),
     Map(Box<Write>),
     Record(Vec<Part>),
+    /// Connect's form of a union: the one field that is not NULL, by its place, and how it is written in its branch.
+    Branches(Vec<(usize, Write)>),
     /// Only NULL is written.
     Null,
 }
@@ -193,17 +195,35 @@ fn compile(names: &Names<'_>, avro: &Avro, from: &DataType) -> Result<Write, Avr
     let Avro::Union(union) = avro else {
         return Ok(Write { null: None, branch: None, kind: kind(names, avro, from)? });
     };
+    let null = null_branch(avro).map(|(null, _)| null);
     let mut refused = AvroError::new("the union has no branch but null");
-    for (at, branch) in union.variants().iter().enumerate().filter(|(_, b)| !matches!(b, Avro::Null)) {
+    let all = || union.variants().iter().enumerate().filter(|(_, b)| !matches!(b, Avro::Null));
+    // Of several that hold it the one that holds it as it is.
+    let exact = all().filter(|(_, b)| is_exact(b, from)).chain(all().filter(|(_, b)| !is_exact(b, from)));
+    for (at, branch) in exact {
         match kind(names, branch, from) {
-            Ok(kind) => {
-                let null = null_branch(avro).map(|(null, _)| null);
-                return Ok(Write { null, branch: Some(at), kind });
-            }
+            Ok(kind) => return Ok(Write { null, branch: Some(at), kind }),
             Err(e) => refused = e,
         }
     }
-    Err(refused)
+    let DataType::Struct(fields) = from else { return Err(refused) };
+    let mut branches = Vec::with_capacity(fields.len());
+    for (place, field) in fields.iter().enumerate() {
+        let Some((at, branch)) = all().find(|(_, b)| branch_name(b) == field.name) else {
+            return Err(refused);
+        };
+        let kind = kind(names, branch, &field.data_type)?;
+        branches.push((place, Write { null: None, branch: Some(at), kind }));
+    }
+    Ok(Write { null, branch: None, kind: Kind::Branches(branches) })
+}
+
+/// Whether the branch is what the type is declared as.
+fn is_exact(branch: &Avro, from: &DataType) -> bool {
+    matches!(
+        (branch, from),
+        (Avro::Int, DataType::Integer) | (Avro::Long, DataType::BigInt) | (Avro::Double, DataType::Double)
+    )
 }
 
 fn kind(names: &Names<'_>, avro: &Avro, from: &DataType) -> Result<Kind, AvroError> {
@@ -319,6 +339,11 @@ fn cell(out: &mut Vec<u8>, write: &Write, data_type: &DataType, cells: &Cells<'_
         (Cells::Struct(_, cells), Kind::Record(parts), DataType::Struct(fields)) => {
             return record_of_cells(out, parts, fields, cells, i);
         }
+        (Cells::Struct(_, cells), Kind::Branches(branches), DataType::Struct(fields)) => {
+            let (place, write) = one(branches, |place| !cells[place].is_null(i))?;
+            let of = &fields[place];
+            return cell(out, write, &of.data_type, &cells[place], i).map_err(|e| e.in_field(&of.name));
+        }
         _ => return Err(Failure::new("the column is not of the schema's type")),
     };
     leaf(out, &write.kind, &value, data_type)
@@ -390,7 +415,24 @@ fn nested(out: &mut Vec<u8>, kind: &Kind, data_type: &DataType, v: &Value) -> Fa
         {
             record_of_values(out, parts, fields, values)
         }
+        (Kind::Branches(branches), DataType::Struct(fields), Value::Struct(values))
+            if fields.len() == values.len() =>
+        {
+            let (place, write) = one(branches, |place| !matches!(values[place], Value::Null))?;
+            let of = &fields[place];
+            value(out, write, &of.data_type, &values[place]).map_err(|e| e.in_field(&of.name))
+        }
         (_, wanted, v) => Err(wrong_type(wanted, v)),
+    }
+}
+
+/// The one branch of a union whose field has a value.
+fn one(branches: &[(usize, Write)], has_value: impl Fn(usize) -> bool) -> Fallible<(usize, &Write)> {
+    let mut all = branches.iter().filter(|(place, _)| has_value(*place));
+    match (all.next(), all.next()) {
+        (Some((place, write)), None) => Ok((*place, write)),
+        (None, _) => Err(Failure::new("none of the union's branches has a value")),
+        _ => Err(Failure::new("more than one of the union's branches has a value")),
     }
 }
 

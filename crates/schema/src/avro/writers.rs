@@ -4,6 +4,7 @@ use super::plan::Plan;
 use super::{of_registry, parse};
 use crate::failure::{Failure, Fallible};
 use crate::{Role, Schema, SchemaRegistry};
+use apache_avro::Schema as Avro;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,6 +80,7 @@ impl<P> Writers<P> {
 pub(super) struct Lookup<'a> {
     writers: &'a Writers,
     schema: &'a Schema,
+    reader: Option<&'a Avro>,
     role: Role,
     last: Option<(u32, Arc<Plan>)>,
     failed: HashMap<u32, String>,
@@ -86,8 +88,13 @@ pub(super) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(writers: &'a Writers, schema: &'a Schema, role: Role) -> Self {
-        Self { writers, schema, role, last: None, failed: HashMap::new(), away: None }
+    pub(super) fn new(
+        writers: &'a Writers,
+        schema: &'a Schema,
+        reader: Option<&'a Avro>,
+        role: Role,
+    ) -> Self {
+        Self { writers, schema, reader, role, last: None, failed: HashMap::new(), away: None }
     }
 
     #[inline]
@@ -105,12 +112,12 @@ impl<'a> Lookup<'a> {
         if let Some(reason) = self.failed.get(&id) {
             return Err(Failure::new(reason.as_str()));
         }
-        let (schema, role, away) = (self.schema, self.role, &self.away);
+        let (schema, reader, role, away) = (self.schema, self.reader, self.role, &self.away);
         if let Some(reason) = away {
             return self.writers.kept(id).unwrap_or_else(|| Err(Failure::passing(reason.as_str())));
         }
         let compile =
-            |text: &Arc<str>| Plan::compile(&parse::schema(&parse::json(text)?, true)?, schema, role);
+            |text: &Arc<str>| Plan::compile(&parse::schema(&parse::json(text)?, true)?, reader, schema, role);
         self.writers.plan(id, compile).inspect_err(|failure| {
             if failure.is_passing() {
                 self.away = Some(failure.reason().to_owned());
