@@ -31,31 +31,45 @@ impl SchemaRegistry for One {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let records: usize = std::env::args().nth(1).map_or(Ok(4_000_000), |n| n.parse())?;
+    // Nexmark's bid.
     let schema = Schema::new(vec![
-        Field::new("user", DataType::Varchar),
-        Field::new("user_id", DataType::BigInt),
-        Field::new("channel_id", DataType::BigInt),
-        Field::new("device_id", DataType::BigInt),
-        Field::new("action", DataType::Integer),
-        Field::new("action_ts", DataType::BigInt),
+        Field::new("auction", DataType::BigInt),
+        Field::new("bidder", DataType::BigInt),
+        Field::new("price", DataType::BigInt),
+        Field::new("channel", DataType::Varchar),
+        Field::new("url", DataType::Varchar),
+        Field::new("date_time", DataType::Timestamp),
+        Field::new("extra", DataType::Varchar),
     ]);
     let declared: Arc<str> = avro_of_schema(KSQL_RECORD, &schema, &[])?.into();
     let codec = AvroCodec::new(
         Arc::new(One(Arc::new(SchemaText::avro(declared)))),
-        "actions-value",
+        "bids-value",
         schema,
         Role::Value,
     )?;
-    let names = ["nikolai", "vihaan", "vasya", "Zoë", "maximilian"];
+    let channels = ["Google", "Facebook", "Baidu", "Apple", "channel-7462"];
     let rows: Vec<Row> = (0..BATCH as i64)
         .map(|i| {
+            let text = |text: String| Value::Varchar(text);
             vec![
-                Value::Varchar(names[i as usize % names.len()].to_owned()),
-                Value::BigInt(i * 7919 % 10_000),
-                Value::BigInt(i * 31 % 100),
-                Value::BigInt(i * 104_729 % 25_000),
-                Value::Integer(i as i32 % 3 + 1),
-                Value::BigInt(1_612_223_747 + i),
+                Value::BigInt(1000 + i * 7919 % 10_000),
+                Value::BigInt(1000 + i * 31 % 100_000),
+                Value::BigInt(i * 104_729 % 25_000_000),
+                text(channels[i as usize % channels.len()].to_owned()),
+                text(format!(
+                    "https://www.nexmark.com/abo/x_{:02}/item.htm?query=1&channel_id={i:08}",
+                    i % 97
+                )),
+                Value::Timestamp(1_612_223_747_000 + i),
+                text(
+                    "aGVsbG8gbmV4bWFyayBmaWxsZXIgdGV4dA"
+                        .chars()
+                        .cycle()
+                        .skip(i as usize % 7)
+                        .take(65)
+                        .collect(),
+                ),
             ]
         })
         .collect();
