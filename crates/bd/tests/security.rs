@@ -4,7 +4,7 @@ mod support;
 
 use rustix::process::Signal;
 use std::path::Path;
-use support::{Up, dir, run, stdout};
+use support::{Up, dir, eventually, run, stdout};
 
 fn up(data: &Path) -> Up {
     let set = |value: &'static str| ["--set", value];
@@ -52,4 +52,36 @@ fn who_logs_in_may_do_what_rules_say_also_after_a_restart() {
     first.wait();
     let second = up(data.path());
     assert!(seen(&login(&second, "ann", "hers")));
+}
+
+#[test]
+fn a_new_certificate_is_taken_on_sighup_and_a_wrong_one_is_not() {
+    let data = dir();
+    let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let renew = |ca: &str| {
+        let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(path(ca), pair.cert.pem()).unwrap();
+        let store = format!("{}{}", pair.signing_key.serialize_pem(), pair.cert.pem());
+        std::fs::write(path("store.pem"), store).unwrap();
+    };
+    renew("first.pem");
+    let store = format!("ssl.keystore.location={}", path("store.pem"));
+    let up = Up::cluster_with(
+        Path::new(&path("data")),
+        &["--set", "listeners=SSL://127.0.0.1:0", "--set", &store],
+    );
+    let trusts = |ca: &str| {
+        let ca = format!("ssl.ca.location={}", path(ca));
+        let tls = ["--property", "security.protocol=SSL", "--property", &ca];
+        let timeout = ["--property", "request.timeout.ms=2000"];
+        run(&[&["topics", "list", "--bootstrap", &up.cluster][..], &tls, &timeout].concat()).status.success()
+    };
+    assert!(trusts("first.pem"));
+    renew("second.pem");
+    up.signal(Signal::HUP);
+    eventually("the new certificate is used", || trusts("second.pem").then_some(()));
+    assert!(!trusts("first.pem"));
+    std::fs::write(path("store.pem"), "no certificate").unwrap();
+    up.signal(Signal::HUP);
+    assert!(trusts("second.pem"), "the old one stays in use");
 }

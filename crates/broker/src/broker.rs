@@ -1,13 +1,13 @@
 //! The broker itself, without any socket.
 
 use crate::alarm::Alarm;
-use crate::cleaner::Cleaner;
+use crate::cleaner::{Cleaner, CleanerSnapshot};
 use crate::config::BrokerConfig;
 use crate::configs::Configs;
 use crate::error::BrokerError;
 use crate::fetch::cache::SessionCache;
 use crate::group::{GroupCoordinator, GroupSettings};
-use crate::metrics::{Counters, FetchSessionsSnapshot, TopicSnapshot};
+use crate::metrics::Counters;
 use crate::producer_ids::ProducerIds;
 use crate::security::{Authorizer, Users};
 use crate::server::Network;
@@ -55,7 +55,9 @@ impl Broker {
         let users = Arc::new(Users::open(meta.clone(), &config.security)?);
         let counters = Arc::new(Counters::default());
         let alarm = Arc::new(Alarm::new());
-        let flusher = Arc::new(Flusher::start(FlusherConfig::default()));
+        let flushes = Arc::clone(&counters);
+        let observe = Box::new(move |time| flushes.flushed(time));
+        let flusher = Arc::new(Flusher::start_observed(FlusherConfig::default(), observe));
         let configs = Arc::new(Configs::open(meta.clone(), &config)?);
         let topics = Arc::new(Topics::open(Parts {
             fs: Arc::clone(&config.fs),
@@ -180,6 +182,11 @@ impl Broker {
         &self.authorizer
     }
 
+    /// What compaction does.
+    pub fn cleaner_snapshot(&self) -> CleanerSnapshot {
+        self.cleaner.snapshot()
+    }
+
     /// What its listeners share.
     pub(crate) fn network(&self) -> &Arc<Network> {
         &self.network
@@ -188,27 +195,6 @@ impl Broker {
     /// Who may log in.
     pub fn users(&self) -> &Arc<Users> {
         &self.users
-    }
-
-    /// What was counted of each topic, and how large it is; internal topics too.
-    pub fn topic_snapshots(&self) -> Vec<TopicSnapshot> {
-        let topics = self.topics.all();
-        let each = topics.iter().map(|topic| {
-            let mut sums = TopicSnapshot { topic: topic.name.to_string(), ..TopicSnapshot::default() };
-            for partition in topic.partitions() {
-                partition.own.add_to(&mut sums);
-                sums.partitions += 1;
-                sums.log_bytes += partition.log().size_bytes();
-            }
-            sums
-        });
-        each.collect()
-    }
-
-    /// What there is of fetch sessions now.
-    pub fn fetch_sessions_snapshot(&self) -> FetchSessionsSnapshot {
-        let (sessions, partitions, evictions) = self.fetch_sessions.counts();
-        FetchSessionsSnapshot { sessions: sessions as u64, partitions: partitions as u64, evictions }
     }
 
     /// The sessions of Fetch.

@@ -65,14 +65,15 @@ mod wait;
 mod wire;
 
 pub use broker::Broker;
+pub use cleaner::CleanerSnapshot;
 pub use config::{BrokerConfig, Endpoint};
 pub use configs::def::{ConfigChange, ConfigError, ConfigOp};
 pub use error::{BrokerError, code_of};
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
 pub use metrics::{
-    ApiSnapshot, Counters, CountersSnapshot, FetchSessionsSnapshot, HistogramSnapshot, TIME_BUCKETS_US,
-    TopicSnapshot,
+    ApiSnapshot, Coordinated, Counters, CountersSnapshot, FetchSessionsSnapshot, GroupsSnapshot,
+    HistogramSnapshot, LagSnapshot, LogsSnapshot, PartitionSnapshot, TIME_BUCKETS_US, TopicSnapshot,
 };
 pub use partition::{LEADER_EPOCH, Partition};
 pub use produce::{PartitionRecords, ProduceCall, Produced};

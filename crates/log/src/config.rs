@@ -189,6 +189,14 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
+    /// Whether compaction is due at the same times.
+    pub(crate) fn compacts_like(&self, other: &LogConfig) -> bool {
+        self.cleanup_policy.compacts() == other.cleanup_policy.compacts()
+            && self.min_compaction_lag_ms == other.min_compaction_lag_ms
+            && self.max_compaction_lag_ms == other.max_compaction_lag_ms
+            && self.min_cleanable_dirty_ratio == other.min_cleanable_dirty_ratio
+    }
+
     pub(crate) fn validate(&self) -> Result<(), LogError> {
         let invalid =
             |setting, reason: &str| Err(LogError::InvalidConfig { setting, reason: reason.to_owned() });

@@ -58,10 +58,14 @@ pub struct Flusher {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// Told how long each fsync took.
+pub type Observe = Box<dyn Fn(Duration) + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
+    observe: Option<Observe>,
 }
 
 #[derive(Default)]
@@ -114,7 +118,16 @@ struct Waiting {
 impl Flusher {
     /// Starts the threads. Should the operating system give none, each request is served by its own caller.
     pub fn start(config: FlusherConfig) -> Flusher {
-        let shared = Arc::new(Shared::default());
+        Self::start_shared(&config, Shared::default())
+    }
+
+    /// As [`Flusher::start`]; `observe` is called after each fsync of a log.
+    pub fn start_observed(config: FlusherConfig, observe: Observe) -> Flusher {
+        Self::start_shared(&config, Shared { observe: Some(observe), ..Shared::default() })
+    }
+
+    fn start_shared(config: &FlusherConfig, shared: Shared) -> Flusher {
+        let shared = Arc::new(shared);
         let mut threads = Vec::new();
         for i in 0..config.threads.max(1) {
             let shared = shared.clone();
@@ -186,7 +199,11 @@ impl Shared {
             let Some(waiting) = queue.logs.get_mut(&key) else { continue };
             let (log, waiters) = (waiting.log.clone(), std::mem::take(&mut waiting.waiters));
             drop(queue);
+            let begun = Instant::now();
             let result = log.sync_records();
+            if let Some(observe) = &self.observe {
+                observe(begun.elapsed());
+            }
             for done in waiters {
                 let result = result.clone();
                 // A callback that panics must not take the flusher of every other log with it.

@@ -42,7 +42,7 @@
 //! | `<offset>.snapshot` | state of all producers just before that offset, open transactions included | as `.index` |
 //! | `recovery-point` | CRC-32C, then an offset (i64): everything before it was fsynced | after each fsync, in place |
 //! | `start-offset` | CRC-32C, then the first offset (i64) after a deletion; absent: the first segment's base | on deletion |
-//! | `clean-shutdown` | CRC-32C, then end offset, base and size of the last segment (i64 each) | at a clean shutdown |
+//! | `clean-shutdown` | CRC-32C, then base and size of the last segment, and the numbers of [`Resting`] (i64 each) | at a clean shutdown, and when the log goes to rest |
 //! | `cleaner-checkpoint` | CRC-32C, then the first offset not compacted, and the one below which batches may be missing (i64) | by compaction |
 //! | `compaction-swap`, `*.cleaned` | a compaction that exchanges segments just now: what replaces what, and the new files | by compaction |
 //!
@@ -139,7 +139,7 @@ pub use config::{
     LogConfig, OpenTxn, ProducerState, ReadResult, Recovery, TimestampType,
 };
 pub use error::{LogError, RecordFault, RecordProblem};
-pub use flusher::{Done, Flusher, FlusherConfig};
+pub use flusher::{Done, Flusher, FlusherConfig, Observe};
 pub use fs::{Fs, FsFile, OpenMode, RealFs};
 pub use handles::{open_files, set_max_open_files};
 pub use log::{Compacted, Log, Region, Resting};

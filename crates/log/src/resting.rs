@@ -1,17 +1,19 @@
 //! One file that tells what many logs are like after a clean shutdown, so that a start need not look into their folders.
 //!
 //! A program that closes its logs writes it last ([`write`]); the next start takes it ([`take`]), which removes it durably, and
-//! opens the logs in it with [`crate::Log::open_resting`]. After a kill there is none: each folder then tells for itself.
+//! opens the logs in it with [`crate::Log::open_resting`]. After a kill there is none: each folder then tells for
+//! itself ([`crate::Log::open_if_at_rest`]).
 //!
 //! Layout, big endian, behind a CRC-32C of it all: version u16, count u32, then per log: length of the name u16, the name, and
-//! start offset, end offset, first offset of an open transaction, bytes, greatest timestamp of the first segment, i64 each.
+//! start offset, end offset, first offset of an open transaction, bytes, greatest timestamp of the first segment, and when compaction
+//! may be due, i64 each.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::{Fs, LogError, Resting, files};
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Writes the file durably; names are the caller's, such as `topic-0`. Names longer than 65535 bytes are left out.
 ///
@@ -28,12 +30,7 @@ pub fn write<'a>(
         count += 1;
         body.extend(length.to_be_bytes());
         body.extend(name.as_bytes());
-        let size = i64::try_from(resting.size_bytes).unwrap_or(i64::MAX);
-        for number in
-            [resting.start_offset, resting.end_offset, resting.first_unstable, size, resting.oldest_ms]
-        {
-            body.extend(number.to_be_bytes());
-        }
+        resting.numbers().iter().for_each(|number| body.extend(number.to_be_bytes()));
     }
     let content = [&VERSION.to_be_bytes()[..], &count.to_be_bytes(), &body].concat();
     files::replace(fs, path, &files::seal(&content))
@@ -70,14 +67,11 @@ fn decode(mut input: &[u8]) -> Option<HashMap<String, Resting>> {
         let length = usize::from(u16::from_be_bytes(take(&mut input)?));
         let (name, rest) = input.split_at_checked(length)?;
         input = rest;
-        let mut number = || take(&mut input).map(i64::from_be_bytes);
-        let resting = Resting {
-            start_offset: number()?,
-            end_offset: number()?,
-            first_unstable: number()?,
-            size_bytes: u64::try_from(number()?).ok()?,
-            oldest_ms: number()?,
-        };
+        let mut numbers = [0; 6];
+        for number in &mut numbers {
+            *number = i64::from_be_bytes(take(&mut input)?);
+        }
+        let resting = Resting::from_numbers(numbers)?;
         logs.insert(String::from_utf8(name.to_vec()).ok()?, resting);
     }
     Some(logs)

@@ -9,7 +9,10 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bd_log::testing::{FaultFs, MemFs, PowerLoss};
-use bd_log::{FlushMode, Flusher, FlusherConfig, Fs, Isolation, Log, LogConfig, LogError, RealFs, resting};
+use bd_log::{
+    CleanupPolicy, FlushMode, Flusher, FlusherConfig, Fs, Isolation, Log, LogConfig, LogError, RealFs,
+    resting,
+};
 use support::*;
 
 #[test]
@@ -298,4 +301,92 @@ fn records_may_be_deleted_up_to_an_end_that_is_not_durable_yet() {
     fs.power_loss(PowerLoss::DropUnsynced);
     let (log, _) = open(&fs, os).unwrap();
     assert_eq!((log.start_offset(), log.end_offset()), (30, 30));
+}
+
+fn open_if_at_rest(fs: &MemFs) -> Option<Log> {
+    Log::open_if_at_rest(Arc::new(fs.clone()), Path::new(DIR), config()).unwrap()
+}
+
+#[test]
+fn after_a_kill_a_log_that_was_at_rest_is_known_by_its_marker_and_one_in_use_is_not() {
+    let fs = MemFs::new();
+    assert_eq!(open_if_at_rest(&fs).unwrap().end_offset(), 0, "never used");
+    let (log, _) = open(&fs, config()).unwrap();
+    for i in 0..40 {
+        put(&log, sequenced(7, 0, i, 1));
+    }
+    put(&log, transactional(8, 0, 0, 2));
+    assert!(open_if_at_rest(&fs).is_none(), "never at rest");
+    assert!(log.rest().unwrap());
+    let found = open_if_at_rest(&fs).unwrap();
+    assert!(found.is_at_rest());
+    assert_eq!((found.resting(), found.size_bytes()), (log.resting(), log.size_bytes()));
+    assert_eq!(found.last_stable_offset(), 40);
+    assert_eq!(offsets(&found, Isolation::HighWatermark), (0..42).collect::<Vec<_>>());
+    // Records may go without any being written.
+    log.delete_records_before(30).unwrap();
+    assert_eq!(open_if_at_rest(&fs).unwrap().start_offset(), 30);
+    log.append(plain(&[(1, "news")]), 0).unwrap();
+    assert!(open_if_at_rest(&fs).is_none(), "written, not yet durable");
+    log.sync().unwrap();
+    assert!(open_if_at_rest(&fs).is_none());
+}
+
+#[test]
+fn after_power_loss_no_marker_hides_what_was_acknowledged() {
+    for loss in [PowerLoss::DropUnsynced, PowerLoss::Random(7)] {
+        for records in 1..60 {
+            let fs = MemFs::new();
+            let (log, _) = open(&fs, config()).unwrap();
+            put(&log, plain(&[(1, "first")]));
+            assert!(log.rest().unwrap());
+            // Over the end of a segment, too.
+            for i in 0..records {
+                put(&log, plain(&[(i, "0123456789")]));
+            }
+            log.append(plain(&[(1, "not acknowledged")]), 0).unwrap();
+            drop(log);
+            fs.power_loss(loss);
+            let end = match open_if_at_rest(&fs) {
+                Some(log) => log.end_offset(),
+                None => open(&fs, config()).unwrap().0.end_offset(),
+            };
+            assert!(end > records, "{loss:?}, {records} records: {end}");
+        }
+    }
+}
+
+#[test]
+fn a_log_at_rest_wakes_to_be_compacted_when_its_records_are_old_enough_or_its_settings_change() {
+    let compacting = LogConfig {
+        cleanup_policy: CleanupPolicy::Compact,
+        min_cleanable_dirty_ratio: 1.0,
+        max_compaction_lag_ms: 10_000,
+        message_timestamp_after_max_ms: i64::MAX / 2,
+        ..config()
+    };
+    let keyed = |at: i64| {
+        let mut batch = bd_log::batch::BatchBuilder::new();
+        batch.append(at, Some(b"key"), Some(&[b'-'; 100]), &[]);
+        batch.build()
+    };
+    let fs = MemFs::new();
+    let (log, _) = open(&fs, compacting.clone()).unwrap();
+    let now = 1 << 42; // a time to come, so that nothing is due
+    for i in 0..40 {
+        put(&log, keyed(now + i));
+    }
+    assert!(log.rest().unwrap());
+    let at = log.resting().unwrap().compact_at_ms;
+    assert!((now + 10_000..now + 10_100).contains(&at), "{at}");
+    assert_eq!(log.compaction_due(at - 1).unwrap(), None);
+    assert!(log.is_at_rest());
+    assert!(log.compaction_due(at).unwrap().is_some());
+    assert!(!log.is_at_rest());
+    log.compact(at).unwrap();
+    assert!(log.rest().unwrap());
+    assert_eq!(log.resting().unwrap().compact_at_ms, i64::MAX, "all is compacted");
+    log.set_config(LogConfig { min_cleanable_dirty_ratio: 0.5, ..compacting }).unwrap();
+    assert_eq!(log.compaction_due(0).unwrap(), None);
+    assert!(!log.is_at_rest(), "it was looked at");
 }

@@ -50,8 +50,15 @@ impl Page {
 
 /// One label.
 pub(super) fn label(name: &str, value: &str) -> String {
-    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("{{{name}=\"{value}\"}}")
+    labels(&[(name, value)])
+}
+
+/// Labels by name.
+pub(super) fn labels(all: &[(&str, &str)]) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let each: Vec<String> =
+        all.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    format!("{{{}}}", each.join(","))
 }
 
 fn queries(page: &mut Page, queries: &[Query]) {

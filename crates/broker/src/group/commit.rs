@@ -4,6 +4,7 @@ use super::consumer::GroupError;
 use super::coordinator::{Committer, GroupCoordinator};
 use super::offsets::{Committed, Place};
 use crate::error::code_of;
+use crate::metrics::Coordinated;
 use crate::store::offset_records::{self, OffsetValue};
 use crate::wait::now_ms;
 use bd_log::batch::BatchBuilder;
@@ -116,6 +117,7 @@ impl GroupCoordinator {
                 return done(results);
             }
         };
+        self.topics.counters().coordinated_many(Coordinated::OffsetCommit, accepted.len() as u64);
         if let Some(txn) = txn {
             for (i, (place, value)) in accepted.drain(..).enumerate() {
                 locked.offsets.add_pending(txn.producer_id, place, appended.base_offset + i as i64, value);
@@ -222,6 +224,7 @@ impl GroupCoordinator {
                 done(Err(error));
             }
             Ok((partition, end)) => {
+                self.topics.counters().coordinated_many(Coordinated::OffsetDeletion, gone.len() as u64);
                 gone.into_iter().for_each(|place| locked.offsets.delete(place, end - 1));
                 drop(locked);
                 partition.when_durable(end, move |durable| {

@@ -5,6 +5,7 @@ use super::coordinator::{GroupCoordinator, JoinReply, answer, group_record};
 use super::member::{JoinRequest, JoinResponse, MemberRef};
 use super::protocol::CONSUMER;
 use super::slot::{Kind, Slot};
+use crate::metrics::Coordinated;
 use crate::partition::Partition;
 use crate::store::consumer_records::ConsumerRecord;
 use crate::store::offset_records;
@@ -209,6 +210,9 @@ impl GroupCoordinator {
             slot.empty_since = now_ms();
         }
         let now = now_ms();
+        if records.iter().any(|r| matches!(r, ConsumerRecord::Group(Some(_)))) {
+            self.topics.counters().coordinated(Coordinated::ConsumerRebalance);
+        }
         let stored = self.append(id, records.iter().map(|r| (r.key(id), r.value(now))).collect())?;
         Ok(self.downgrade(id, slot)?.or(Some(stored)))
     }

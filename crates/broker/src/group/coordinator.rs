@@ -10,6 +10,7 @@ use super::state::{Effect, Effects, Group, State};
 use crate::alarm::Alarm;
 use crate::error::code_of;
 use crate::internal_log;
+use crate::metrics::Coordinated;
 use crate::partition::Partition;
 use crate::store::offset_records::{self, GroupValue, StoredMember};
 use crate::topics::{OFFSETS_TOPIC, Topics};
@@ -300,6 +301,10 @@ impl GroupCoordinator {
             .then(|| self.append(id, vec![(offset_records::group_key(id), Some(group_record(group)))]));
         if changed && state == State::Empty {
             slot.empty_since = now_ms();
+        }
+        // The leader's assignment is there.
+        if changed && state == State::Stable && effects.iter().any(|e| matches!(e, Effect::Synced(..))) {
+            self.topics.counters().coordinated(Coordinated::ClassicRebalance);
         }
         match stored {
             Some(Ok((partition, end))) => partition.when_durable(end, move |durable| {

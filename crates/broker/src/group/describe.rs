@@ -2,6 +2,7 @@
 
 use super::consumer::{Assignment, GroupError};
 use super::coordinator::GroupCoordinator;
+use super::offsets::Committed;
 use super::protocol::CONSUMER;
 use super::slot::Kind;
 use super::state::State;
@@ -100,6 +101,20 @@ impl GroupCoordinator {
             .collect();
         listed.sort_by(|a, b| a.id.cmp(&b.id));
         listed
+    }
+
+    /// All committed offsets: group, topic, partition, offset.
+    pub fn all_committed(&self) -> Vec<(String, String, i32, Committed)> {
+        let mut all = Vec::new();
+        for (id, slot) in self.all_slots() {
+            let slot = slot.lock();
+            let each = slot.offsets.iter();
+            all.extend(
+                each.map(|((topic, index), value)| (id.clone(), topic.clone(), *index, value.clone())),
+            );
+        }
+        all.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
+        all
     }
 
     /// A classic group; an error for one of the other protocol, or where there is none.

@@ -6,6 +6,7 @@ use super::offsets::{Committed, Place};
 use super::slot::{Kind, Machine, Slot};
 use super::state::{Group, State};
 use crate::internal_log::{self, ReplayError};
+use crate::metrics::Coordinated;
 use crate::partition::Partition;
 use crate::store::offset_records::{self, Entry, GroupValue};
 use crate::topics::OFFSETS_TOPIC;
@@ -125,7 +126,8 @@ impl GroupCoordinator {
         if slot.has_members() {
             return Err(E::NonEmptyGroup);
         }
-        let places = slot.offsets.iter().map(|(place, _)| place.clone()).collect();
+        let places: Vec<Place> = slot.offsets.iter().map(|(place, _)| place.clone()).collect();
+        self.topics.counters().coordinated_many(Coordinated::OffsetDeletion, places.len() as u64);
         let (partition, end) = self.forget(group, &mut slot, places, true)?;
         drop(slot);
         partition.wait_durable(end).map_err(|_| E::CoordinatorNotAvailable)?;
@@ -183,6 +185,7 @@ impl GroupCoordinator {
         if places.is_empty() && !whole {
             return Ok(());
         }
+        self.topics.counters().coordinated_many(Coordinated::OffsetExpiration, places.len() as u64);
         let (partition, end) = self.forget(id, &mut slot, places, whole)?;
         partition.when_durable(end, |_| {});
         Ok(())

@@ -111,20 +111,30 @@ impl Authorizer {
         resource: ResourceType,
         name: &str,
     ) -> bool {
-        let Some(rules) = &self.rules else { return true };
-        if rules.super_users.contains(principal) {
-            return true;
+        let refused = self.refuses(principal, host, operation, resource, name);
+        if let Some(verdict) = refused {
+            denied(principal, host, operation, resource, name, verdict);
         }
+        refused.is_none()
+    }
+
+    /// The verdict, if it is against the one who asks.
+    fn refuses(
+        &self,
+        principal: &Principal,
+        host: &str,
+        operation: Operation,
+        resource: ResourceType,
+        name: &str,
+    ) -> Option<Verdict> {
+        let rules = self.rules.as_ref().filter(|rules| !rules.super_users.contains(principal))?;
         let verdict = rules.index.read().decide(principal, host, operation, resource, name);
         let allowed = match verdict {
             Verdict::Allowed => true,
             Verdict::NoRules => rules.everyone_if_no_acl,
             Verdict::Denied | Verdict::NotAllowed => false,
         };
-        if !allowed {
-            tracing::debug!(%principal, host, %operation, %resource, name, ?verdict, "denied");
-        }
-        allowed
+        (!allowed).then_some(verdict)
     }
 
     /// Whether `principal` may do `operation` to at least one resource of the type, so far as rules tell (KIP-679).
@@ -137,7 +147,7 @@ impl Authorizer {
     ) -> bool {
         let Some(rules) = &self.rules else { return true };
         // Super users, and everybody where nothing is said.
-        self.allows(principal, host, operation, resource, "hardcode")
+        self.refuses(principal, host, operation, resource, "hardcode").is_none()
             || rules.index.read().allows_some(principal, host, operation, resource)
     }
 
@@ -199,6 +209,23 @@ impl Rules {
             *file = changed;
         }
         Ok(result)
+    }
+}
+
+/// As Kafka's `kafka.authorizer.logger`: refusals at INFO; lists leave out what one may not describe without such a line.
+fn denied(
+    principal: &Principal,
+    host: &str,
+    operation: Operation,
+    resource: ResourceType,
+    name: &str,
+    verdict: Verdict,
+) {
+    match operation {
+        Operation::Describe => {
+            tracing::debug!(%principal, host, %operation, %resource, name, ?verdict, "denied")
+        }
+        _ => tracing::info!(%principal, host, %operation, %resource, name, ?verdict, "denied"),
     }
 }
 

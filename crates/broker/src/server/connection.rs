@@ -6,6 +6,7 @@ use super::session::{Session, Stage};
 use super::transport::Transport;
 use crate::api::{self, Frame, Pending, RequestError, Started};
 use crate::broker::Broker;
+use crate::metrics::Course;
 use crate::wire::frame::Piece;
 use kafka_protocol::messages::ApiKey;
 use std::collections::VecDeque;
@@ -26,6 +27,9 @@ struct UnderWay {
     answer: Pending,
     api: Option<ApiKey>,
     arrived: Instant,
+    /// When work on it began, and when it was answered or first waited; a produce request has both behind it.
+    begun: Option<Instant>,
+    worked: Option<Instant>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -34,6 +38,8 @@ struct Answered {
     frame: Result<Frame, RequestError>,
     api: Option<ApiKey>,
     arrived: Instant,
+    begun: Instant,
+    worked: Instant,
 }
 
 /// What happens next.
@@ -120,8 +126,11 @@ impl<T: Transport> Connection<T> {
     /// The oldest answer, if it is there; `None` if there is none to come.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answered>> {
         let Some(oldest) = self.under_way.front_mut() else { return Poll::Ready(None) };
-        let frame = std::task::ready!(oldest.answer.as_mut().poll(cx));
-        let answered = Answered { frame, api: oldest.api, arrived: oldest.arrived };
+        let begun = *oldest.begun.get_or_insert_with(Instant::now);
+        let polled = oldest.answer.as_mut().poll(cx);
+        let worked = *oldest.worked.get_or_insert_with(Instant::now);
+        let frame = std::task::ready!(polled);
+        let answered = Answered { frame, api: oldest.api, arrived: oldest.arrived, begun, worked };
         self.under_way.pop_front();
         Poll::Ready(Some(answered))
     }
@@ -134,14 +143,14 @@ impl<T: Transport> Connection<T> {
             Some(key) if !self.session.takes_raw_tokens() => ApiKey::try_from(i16::from_be_bytes(*key)).ok(),
             _ => None,
         };
-        let answer = match api::start(&self.broker, &self.session, bytes)? {
-            Started::Overlapping(answer) => answer,
+        let (answer, begun, worked) = match api::start(&self.broker, &self.session, bytes)? {
+            Started::Overlapping(answer) => (answer, Some(arrived), Some(Instant::now())),
             Started::Exclusive(answer) => {
                 self.exclusive = true;
-                answer
+                (answer, None, None)
             }
         };
-        self.under_way.push_back(UnderWay { answer, api, arrived, _room: room });
+        self.under_way.push_back(UnderWay { answer, api, arrived, begun, worked, _room: room });
         Ok(())
     }
 
@@ -161,10 +170,11 @@ impl<T: Transport> Connection<T> {
         let mut next = Some(first);
         let (mut frames, mut written, mut failed) = (Vec::new(), Vec::new(), None);
         poll_fn(|cx| {
-            while let Some(Answered { frame, api, arrived }) = next.take() {
+            while let Some(Answered { frame, api, arrived, begun, worked }) = next.take() {
                 match frame {
                     Ok(frame) => {
-                        written.push((api, arrived, frame.iter().map(Piece::len).sum()));
+                        let times = (arrived, begun, worked);
+                        written.push((api, times, frame.iter().map(Piece::len).sum()));
                         frames.push(frame);
                     }
                     Err(error) => {
@@ -186,10 +196,11 @@ impl<T: Transport> Connection<T> {
         }
         let known = Instant::now();
         output::write(&mut self.socket, &self.session, frames).await?;
-        let now = Instant::now();
-        for (api, arrived, bytes) in written {
+        let sent = Instant::now();
+        for (api, (arrived, begun, worked), bytes) in written {
             if let Some(api) = api {
-                self.broker.counters().answered(api, bytes, now - arrived, now - known);
+                let course = Course { arrived, begun, worked, known, sent };
+                self.broker.counters().answered(api, bytes, course);
             }
         }
         self.ending |= self.session.is_closing();

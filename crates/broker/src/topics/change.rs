@@ -273,17 +273,10 @@ fn new_partitions(
     indexes: std::ops::Range<i32>,
     config: LogConfig,
 ) -> impl Iterator<Item = ToOpen> + use<> {
-    let empty = Resting {
-        start_offset: 0,
-        end_offset: 0,
-        first_unstable: i64::MAX,
-        size_bytes: 0,
-        oldest_ms: i64::MAX,
-    };
     let (topic, config) = (Arc::clone(topic), Arc::new(config));
     indexes.map(move |index| {
         let (topic, config) = (Arc::clone(&topic), Arc::clone(&config));
-        ToOpen { topic, index, config, at_rest: Some(empty) }
+        ToOpen { topic, index, config, at_rest: Some(Resting::EMPTY) }
     })
 }
 

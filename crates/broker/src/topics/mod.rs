@@ -284,11 +284,18 @@ impl Topics {
                 Log::open_resting(Arc::clone(&self.fs), &dir, config, resting).map_err(failed)?
             }
             None => {
-                let (log, recovery) = Log::open(Arc::clone(&self.fs), &dir, config).map_err(failed)?;
-                if recovery.truncated_bytes > 0 {
-                    tracing::warn!(%topic, index, bytes = recovery.truncated_bytes, "cut off an unfinished write");
+                let fs = || Arc::clone(&self.fs);
+                match Log::open_if_at_rest(fs(), &dir, Arc::clone(&config)).map_err(failed)? {
+                    Some(log) => log,
+                    None => {
+                        let (log, recovery) = Log::open(fs(), &dir, config).map_err(failed)?;
+                        if recovery.truncated_bytes > 0 {
+                            let bytes = recovery.truncated_bytes;
+                            tracing::warn!(%topic, index, bytes, "cut off an unfinished write");
+                        }
+                        log
+                    }
                 }
-                log
             }
         };
         let (flusher, counters) = (Arc::clone(&self.flusher), Arc::clone(&self.counters));
@@ -336,6 +343,11 @@ impl Topics {
     /// All topics by name, internal ones too.
     pub fn all(&self) -> Vec<Arc<Topic>> {
         self.by_name.read().values().cloned().collect()
+    }
+
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The configs of the broker and of groups, and the defaults of topics.

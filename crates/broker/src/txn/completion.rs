@@ -4,6 +4,7 @@
 use super::coordinator::{Entry, TxnCoordinator};
 use super::state::{TxnMeta, TxnState};
 use crate::error::code_of;
+use crate::metrics::Coordinated;
 use crate::partition::Partition;
 use crate::topics::OFFSETS_TOPIC;
 use crate::wait::{Gather, blocking, now_ms};
@@ -200,6 +201,7 @@ impl TxnCoordinator {
                         self.look_at(&entry.id, now + RETRY_MS);
                         continue;
                     }
+                    self.topics.counters().coordinated(Coordinated::TxnTimeout);
                 }
                 None => {}
             }

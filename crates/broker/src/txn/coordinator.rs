@@ -17,10 +17,11 @@
 //!
 //! Calls that wait block; tasks call them from a blocking thread.
 
-use super::state::{EndStep, InitStep, TxnMeta, TxnVersion};
+use super::state::{EndStep, InitStep, TxnMeta, TxnState, TxnVersion};
 use crate::alarm::Alarm;
 use crate::group::{GroupCoordinator, partition_of};
 use crate::internal_log;
+use crate::metrics::Coordinated;
 use crate::partition::Partition;
 use crate::producer_ids::ProducerIds;
 use crate::store::txn_records;
@@ -208,6 +209,11 @@ impl TxnCoordinator {
         let partition = self.partition_for(&entry.id)?;
         stored.end = self.append(&partition, &entry.id, Some(&next))?;
         self.keep_time(&entry.id, stored.meta.as_ref(), &next);
+        match next.state {
+            TxnState::PrepareCommit => self.topics.counters().coordinated(Coordinated::TxnCommit),
+            TxnState::PrepareAbort => self.topics.counters().coordinated(Coordinated::TxnAbort),
+            _ => {}
+        }
         stored.meta = Some(next);
         Ok(())
     }

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use crate::batch::{self, BatchHeader, ControlMarker, RecordsIter};
 use crate::compression::{CompressionError, plain_batch};
 use crate::index::{self, Aborted, Entry, Position, Time};
-use crate::log::Checkpoint;
+use crate::log::{Checkpoint, Marker};
 use crate::segment::{INDEX, LOG, TIME_INDEX, TXN_INDEX};
 use crate::walk::{BatchWalk, Step};
 use crate::{AbortedTxn, Fs, LogError, OpenMode, files, snapshot};
@@ -269,11 +269,11 @@ impl PartitionFiles {
             Ok(sealed(name)?.and_then(|s| files::unseal_numbers(&s)).map(|[number]| number))
         };
         let (recovery_point, start_offset) = (one(files::RECOVERY_POINT)?, one(files::START_OFFSET)?);
-        let clean_shutdown = sealed(files::CLEAN_SHUTDOWN)?.and_then(|s| files::unseal_numbers(&s));
-        let clean_shutdown = clean_shutdown.map(|[end_offset, base_offset, bytes]| CleanShutdown {
-            end_offset,
-            base_offset,
-            bytes,
+        let clean_shutdown = sealed(files::CLEAN_SHUTDOWN)?.and_then(|s| Marker::decode(&s));
+        let clean_shutdown = clean_shutdown.map(|marker| CleanShutdown {
+            end_offset: marker.resting.end_offset,
+            base_offset: marker.base,
+            bytes: i64::try_from(marker.size).unwrap_or(i64::MAX),
         });
         let compacted = match sealed(files::CLEANER_CHECKPOINT)? {
             None => None,

@@ -197,6 +197,11 @@ impl OpenLog {
 
     /// Starts a new active segment at the log's end. What the old one still needs on disk is written by the next sync.
     pub(super) fn roll(&self, writer: &mut Writer) -> Result<Arc<Segment>, LogError> {
+        if writer.marked_clean {
+            // It names another segment now; gone for good, at the latest, with the sync that makes the new one's name durable.
+            files::remove(&*self.fs, &self.dir.join(files::CLEAN_SHUTDOWN))?;
+            writer.marked_clean = false;
+        }
         let segment = Arc::new(Segment::create(&self.fs, &self.dir, self.end_offset())?);
         let state = snapshot::encode(&self.producers.lock());
         {
@@ -206,7 +211,6 @@ impl OpenLog {
             tail.names_dirty = true;
         }
         writer.active_since = now_ms();
-        writer.marked_clean = false; // the marker names another segment now
         self.segments.write().insert(segment.base_offset, segment.clone());
         Ok(segment)
     }

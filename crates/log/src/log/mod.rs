@@ -15,6 +15,7 @@ mod sync;
 mod validate;
 
 pub use region::Region;
+pub(crate) use rest::Marker;
 pub use rest::Resting;
 
 use std::path::Path;
@@ -121,6 +122,16 @@ impl Log {
         self.answer("open transactions", |log| log.producers.lock().open_transactions())
     }
 
+    /// How many producers are known, without opening a log at rest: of that none.
+    pub fn known_producers(&self) -> usize {
+        self.open.read_recursive().as_ref().map_or(0, |log| log.producers.lock().map().len())
+    }
+
+    /// Whether the log takes no more writes because a write or an fsync has failed ([`LogError::Poisoned`]).
+    pub fn is_poisoned(&self) -> bool {
+        self.open.read_recursive().as_ref().is_some_and(|log| log.is_poisoned())
+    }
+
     fn answer<T: Default>(&self, what: &str, ask: impl FnOnce(&OpenLog) -> T) -> T {
         self.with(|log| Ok(ask(log))).unwrap_or_else(|error| {
             tracing::error!(dir = %self.dir().display(), %error, "cannot tell the {what}");
@@ -140,7 +151,11 @@ impl Log {
     pub fn set_config(&self, config: impl Into<Arc<LogConfig>>) -> Result<(), LogError> {
         let config = config.into();
         config.validate()?;
-        *self.shared.config.write() = config;
+        let before = std::mem::replace(&mut *self.shared.config.write(), Arc::clone(&config));
+        if !config.compacts_like(&before) {
+            // Whether a log at rest is to be compacted is seen anew.
+            self.shared.marks.resting_compact_at_ms.store(0, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -316,12 +331,21 @@ impl Log {
 
     /// Whether compaction is due: the dirty ratio, if the log is compacted at all, and
     /// [`LogConfig::min_cleanable_dirty_ratio`] is passed or records are older than [`LogConfig::max_compaction_lag_ms`].
-    /// Never of a log at rest: it does not go to rest while it is.
+    /// A log does not go to rest while it is; one at rest is opened to see it when the age of its records may make it due, or its
+    /// settings were changed.
     ///
     /// # Errors
-    /// [`LogError::Io`] if the age of the oldest dirty records cannot be read.
+    /// [`LogError::Io`] if the age of the oldest dirty records cannot be read, or a log at rest not be opened.
     pub fn compaction_due(&self, now_ms: i64) -> Result<Option<f64>, LogError> {
-        self.open.read_recursive().as_ref().map_or(Ok(None), |log| log.compaction_due(now_ms))
+        if let Some(open) = &*self.open.read_recursive() {
+            return open.compaction_due(now_ms);
+        }
+        let look_at = self.shared.marks.resting_compact_at_ms.load(Ordering::Acquire);
+        if now_ms < look_at || self.closed.load(Ordering::Acquire) || !self.config().cleanup_policy.compacts()
+        {
+            return Ok(None);
+        }
+        self.opened(|log| log.compaction_due(now_ms))
     }
 
     /// Compacts the log: of the records before the active segment (and before the first undecided transaction, and older than

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use super::compact::{self, Checkpoint, Cleaner};
 use super::now_ms;
 use super::opened::{OpenLog, Shared, Syncer, Tail, Writer};
+use super::rest::Marker;
 use crate::handles::{Handle, Name};
 use crate::producer::Producers;
 use crate::segment::{self, INDEX, LOG, Segment, TIME_INDEX, TXN_INDEX};
@@ -91,8 +92,8 @@ pub(super) struct Folder<'a> {
     pub(super) recovery_point: Option<i64>,
     /// Its file is there.
     recovery_point_file: bool,
-    /// End offset, base and size of the active segment after a clean shutdown.
-    pub(super) marker: Option<[i64; 3]>,
+    /// Of a clean shutdown.
+    pub(super) marker: Option<Marker>,
     pub(super) checkpoint: Checkpoint,
 }
 
@@ -141,7 +142,7 @@ impl<'a> Folder<'a> {
         };
         let recovery_point =
             numbers(files::RECOVERY_POINT)?.and_then(|s| files::unseal_numbers(&s)).map(|[o]| o);
-        let marker = numbers(files::CLEAN_SHUTDOWN)?.and_then(|sealed| files::unseal_numbers(&sealed));
+        let marker = numbers(files::CLEAN_SHUTDOWN)?.and_then(|sealed| Marker::decode(&sealed));
         let checkpoint = match has(files::CLEANER_CHECKPOINT) {
             true => Checkpoint::read(&**fs, dir)?,
             false => Checkpoint::default(),
@@ -200,7 +201,8 @@ impl<'a> Folder<'a> {
 
     /// The log as a clean shutdown left it, `None` if it does not look like that in every respect.
     fn open_clean(&self) -> Result<Option<Opened>, LogError> {
-        let Some([end, base, size]) = self.marker else { return Ok(None) };
+        let Some(Marker { base, size, resting }) = &self.marker else { return Ok(None) };
+        let (base, end) = (*base, resting.end_offset);
         if self.bases.last() != Some(&base) {
             return Ok(None);
         }
@@ -210,7 +212,7 @@ impl<'a> Folder<'a> {
             return Ok(None);
         };
         let mut segments = self.sealed()?;
-        if segments.len() + 1 != self.bases.len() || i64::try_from(active.size()) != Ok(size) {
+        if segments.len() + 1 != self.bases.len() || active.size() != *size {
             return Ok(None);
         }
         segments.push(active);

@@ -33,9 +33,11 @@ pub(super) struct Marks {
     /// First offset of a transaction that is not decided, else `i64::MAX`; with the high watermark at the durable end a
     /// decision counts once it is durable.
     pub(super) first_unstable: AtomicI64,
-    /// While the log rests: bytes of its segments, and the greatest timestamp in the first of them.
+    /// While the log rests: bytes of its segments, the greatest timestamp in the first of them, and when to see whether it is to be
+    /// compacted.
     pub(super) resting_bytes: AtomicU64,
     pub(super) resting_oldest_ms: AtomicI64,
+    pub(super) resting_compact_at_ms: AtomicI64,
 }
 
 /// A log with its segments, indexes and producers in memory.
@@ -150,6 +152,11 @@ impl OpenLog {
             Some(Stopped::Closed) => Err(LogError::Closed { dir: dir() }),
             Some(Stopped::Poisoned(reason)) => Err(LogError::Poisoned { dir: dir(), reason: reason.clone() }),
         }
+    }
+
+    /// Whether a write or an fsync has failed.
+    pub(super) fn is_poisoned(&self) -> bool {
+        matches!(self.tail.lock().stopped, Some(Stopped::Poisoned(_)))
     }
 
     /// Stops all further writes because of `error`, and returns the error that says so.

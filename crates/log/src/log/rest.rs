@@ -1,12 +1,14 @@
 //! Logs at rest: between two uses a log need not hold files, indexes and producers.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::opened::{Marks, OpenLog, Shared};
 use super::{Log, now_ms};
-use crate::{Fs, LogConfig, LogError, Recovery};
+use crate::segment::LOG;
+use crate::{Fs, LogConfig, LogError, OpenMode, Recovery, files};
 
 /// What is known of a log at rest without looking into its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,42 @@ pub struct Resting {
     pub size_bytes: u64,
     /// Greatest timestamp in the first segment that is not empty, ms; `i64::MAX` if all are. Nothing expires before it does.
     pub oldest_ms: i64,
+    /// When compaction may be due, ms since epoch, as the settings were; `i64::MAX` if appends must come first.
+    pub compact_at_ms: i64,
+}
+
+impl Resting {
+    /// Of a log that was never written.
+    pub const EMPTY: Resting = Resting {
+        start_offset: 0,
+        end_offset: 0,
+        first_unstable: i64::MAX,
+        size_bytes: 0,
+        oldest_ms: i64::MAX,
+        compact_at_ms: i64::MAX,
+    };
+
+    /// As files hold it.
+    pub(crate) fn numbers(&self) -> [i64; 6] {
+        let size = i64::try_from(self.size_bytes).unwrap_or(i64::MAX);
+        let Resting { start_offset, end_offset, first_unstable, oldest_ms, compact_at_ms, .. } = *self;
+        [start_offset, end_offset, first_unstable, size, oldest_ms, compact_at_ms]
+    }
+
+    /// The counterpart of [`Resting::numbers`]; `None` of what it never gives.
+    pub(crate) fn from_numbers(numbers: [i64; 6]) -> Option<Resting> {
+        let [start_offset, end_offset, first_unstable, size, oldest_ms, compact_at_ms] = numbers;
+        let size_bytes = u64::try_from(size).ok()?;
+        let sound = 0 <= start_offset && start_offset <= end_offset && 0 <= first_unstable;
+        sound.then_some(Resting {
+            start_offset,
+            end_offset,
+            first_unstable,
+            size_bytes,
+            oldest_ms,
+            compact_at_ms,
+        })
+    }
 }
 
 impl Log {
@@ -60,6 +98,40 @@ impl Log {
         Ok(log)
     }
 
+    /// The log in `dir` at rest, if its folder says that it was closed or at rest when it was last used; `None`: it has to be
+    /// looked into ([`Log::open`]). Takes one small file and the length of another. For a start after a kill, when most logs were
+    /// at rest: only those that were in use are recovered.
+    ///
+    /// # Errors
+    /// [`LogError::InvalidConfig`], [`LogError::Io`].
+    pub fn open_if_at_rest(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        config: impl Into<Arc<LogConfig>>,
+    ) -> Result<Option<Log>, LogError> {
+        let Some(sealed) = files::read(&*fs, &dir.join(files::CLEAN_SHUTDOWN))? else {
+            let never_used = match fs.list(dir) {
+                Ok(files) => files.is_empty(),
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            return match never_used {
+                true => Self::open_resting(fs, dir, config, Resting::EMPTY).map(Some),
+                false => Ok(None),
+            };
+        };
+        let Some(Marker { base, size, mut resting }) = Marker::decode(&sealed) else { return Ok(None) };
+        let active = fs.open(&files::path_of(dir, base, LOG), OpenMode::Read).and_then(|file| file.len());
+        if active.ok() != Some(size) {
+            return Ok(None); // written since, or not there: recovery tells
+        }
+        if let Some(sealed) = files::read(&*fs, &dir.join(files::START_OFFSET))? {
+            // Records may be deleted without any being written.
+            let Some([start]) = files::unseal_numbers(&sealed) else { return Ok(None) };
+            resting.start_offset = resting.start_offset.max(start);
+        }
+        Self::open_resting(fs, dir, config, resting).map(Some)
+    }
+
     fn at_rest(fs: Arc<dyn Fs>, dir: &Path, config: Arc<LogConfig>) -> Log {
         let config = parking_lot::RwLock::new(config);
         let shared = Shared { fs, dir: dir.into(), config, marks: Marks::default() };
@@ -90,7 +162,7 @@ impl Log {
         if !log.write_shutdown()? {
             return Ok(false);
         }
-        self.shared.marks.rest(log.resting());
+        self.shared.marks.rest(log.resting(now_ms()));
         *open = None;
         Ok(true)
     }
@@ -113,7 +185,7 @@ impl Log {
     /// next start has to look into its files.
     pub fn resting(&self) -> Option<Resting> {
         match &*self.open.read_recursive() {
-            Some(open) => open.is_closed_cleanly().then(|| open.resting()),
+            Some(open) => open.is_closed_cleanly().then(|| open.resting(now_ms())),
             None => Some(self.shared.marks.resting()),
         }
     }
@@ -164,7 +236,8 @@ impl Log {
 }
 
 impl OpenLog {
-    fn resting(&self) -> Resting {
+    pub(super) fn resting(&self, now_ms: i64) -> Resting {
+        let compact_at_ms = self.compaction_look_ms(now_ms);
         let segments = self.segments.read();
         let oldest = segments.values().find_map(|segment| segment.newest());
         Resting {
@@ -173,13 +246,36 @@ impl OpenLog {
             first_unstable: self.marks.first_unstable.load(Ordering::Acquire),
             size_bytes: segments.values().map(|s| s.size()).sum(),
             oldest_ms: oldest.map_or(i64::MAX, |newest| newest.timestamp),
+            compact_at_ms,
         }
+    }
+}
+
+/// What `clean-shutdown` says: base and size of the last segment, and what the log is like.
+pub(crate) struct Marker {
+    pub(crate) base: i64,
+    pub(crate) size: u64,
+    pub(crate) resting: Resting,
+}
+
+impl Marker {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let size = i64::try_from(self.size).unwrap_or(i64::MAX);
+        let [a, b, c, d, e, f] = self.resting.numbers();
+        files::seal_numbers([self.base, size, a, b, c, d, e, f])
+    }
+
+    /// `None` if it is cut or damaged.
+    pub(crate) fn decode(sealed: &[u8]) -> Option<Marker> {
+        let [base, size, numbers @ ..] = files::unseal_numbers::<8>(sealed)?;
+        Some(Marker { base, size: u64::try_from(size).ok()?, resting: Resting::from_numbers(numbers)? })
     }
 }
 
 impl Marks {
     fn rest(&self, resting: Resting) {
-        let Resting { start_offset, end_offset, first_unstable, size_bytes, oldest_ms } = resting;
+        let Resting { start_offset, end_offset, first_unstable, size_bytes, oldest_ms, compact_at_ms } =
+            resting;
         self.start.store(start_offset, Ordering::Release);
         self.first_unstable.store(first_unstable, Ordering::Release);
         for end in [&self.end, &self.durable, &self.high_watermark] {
@@ -187,6 +283,7 @@ impl Marks {
         }
         self.resting_bytes.store(size_bytes, Ordering::Release);
         self.resting_oldest_ms.store(oldest_ms, Ordering::Release);
+        self.resting_compact_at_ms.store(compact_at_ms, Ordering::Release);
     }
 
     fn resting(&self) -> Resting {
@@ -196,6 +293,7 @@ impl Marks {
             first_unstable: self.first_unstable.load(Ordering::Acquire),
             size_bytes: self.resting_bytes.load(Ordering::Acquire),
             oldest_ms: self.resting_oldest_ms.load(Ordering::Acquire),
+            compact_at_ms: self.resting_compact_at_ms.load(Ordering::Acquire),
         }
     }
 }

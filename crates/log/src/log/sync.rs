@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::now_ms;
 use super::opened::{OpenLog, Stopped, Syncer};
+use super::rest::Marker;
 use crate::segment::Segment;
 use crate::{FlushMode, LogError, files, snapshot};
 
@@ -264,9 +266,9 @@ impl OpenLog {
         syncer.recovery_point.sync()?;
         files::sync_dir(&*self.fs, &self.dir)?;
         self.drop_old_snapshots()?;
-        let size = i64::try_from(active.size()).unwrap_or(i64::MAX);
-        let marker = files::seal_numbers([end, active.base_offset, size]);
-        files::replace(&*self.fs, &self.dir.join(files::CLEAN_SHUTDOWN), &marker)?;
+        let (base, size) = (active.base_offset, active.size());
+        let marker = Marker { base, size, resting: self.resting(now_ms()) };
+        files::replace(&*self.fs, &self.dir.join(files::CLEAN_SHUTDOWN), &marker.encode())?;
         writer.marked_clean = true;
         Ok(true)
     }

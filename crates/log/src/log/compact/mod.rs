@@ -109,16 +109,45 @@ impl OpenLog {
         if config.max_compaction_lag_ms == i64::MAX {
             return Ok(None);
         }
+        let oldest = self.oldest_dirty(&cleanable)?;
+        let late = |oldest: i64| now_ms.saturating_sub(oldest) > config.max_compaction_lag_ms;
+        Ok(oldest.is_some_and(late).then_some(ratio))
+    }
+
+    /// The time of the first batch that is not compacted, ms.
+    fn oldest_dirty(&self, cleanable: &Cleanable) -> Result<Option<i64>, LogError> {
         let _files = self.cleaner.files.read();
         for segment in cleanable.dirty() {
             if let Some((_, header)) =
                 next_batch(&mut BatchWalk::new(segment.file()?, segment.size()), segment)?
             {
-                let late = now_ms.saturating_sub(header.max_timestamp) > config.max_compaction_lag_ms;
-                return Ok(late.then_some(ratio));
+                return Ok(Some(header.max_timestamp));
             }
         }
         Ok(None)
+    }
+
+    /// When compaction may become due without an append: records grow old enough to be compacted, or so old that they must be.
+    pub(super) fn compaction_look_ms(&self, now_ms: i64) -> i64 {
+        let config = self.config();
+        if !config.cleanup_policy.compacts() {
+            return i64::MAX;
+        }
+        let cleanable = self.cleanable(&config, now_ms);
+        let due = match config.max_compaction_lag_ms {
+            i64::MAX => None,
+            // What cannot be read is an error of the look, not of what asks when to look.
+            lag => self.oldest_dirty(&cleanable).unwrap_or(Some(0)).map(|oldest| oldest.saturating_add(lag)),
+        };
+        let sealed = self.active().base_offset;
+        let too_young =
+            match config.min_compaction_lag_ms {
+                0 => None,
+                lag => self.segments.read().range(cleanable.end.min(sealed)..sealed).next().and_then(
+                    |(_, segment)| segment.newest().map(|newest| newest.timestamp.saturating_add(lag)),
+                ),
+            };
+        [due, too_young].into_iter().flatten().min().map_or(i64::MAX, |at| at.saturating_add(1))
     }
 
     /// See [`crate::Log::compact`].

@@ -1,51 +1,19 @@
-//! What the broker counts, for `/metrics` to render.
+//! What the broker counts, for `/metrics` to render. [`report`] gives what can be seen of its state at any time.
 
+mod histogram;
+mod report;
+
+use histogram::Histogram;
+pub use histogram::{HistogramSnapshot, TIME_BUCKETS_US};
 use kafka_protocol::messages::ApiKey;
+pub use report::{
+    FetchSessionsSnapshot, GroupsSnapshot, LagSnapshot, LogsSnapshot, PartitionSnapshot, TopicSnapshot,
+};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const APIS: usize = 128;
-
-/// Upper bounds of the time histograms' buckets, in microseconds; one more bucket is for what took longer.
-pub const TIME_BUCKETS_US: [u64; 14] = [
-    250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
-    30_000_000,
-];
-
-/// Times by bucket.
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; TIME_BUCKETS_US.len() + 1],
-    sum_us: AtomicU64,
-}
-
-impl Histogram {
-    fn note(&self, time: Duration) {
-        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let bucket = TIME_BUCKETS_US.partition_point(|bound| *bound < us);
-        if let Some(bucket) = self.buckets.get(bucket) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.sum_us.fetch_add(us, Relaxed);
-    }
-
-    fn snapshot(&self) -> HistogramSnapshot {
-        HistogramSnapshot {
-            buckets: self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect(),
-            sum_us: self.sum_us.load(Relaxed),
-        }
-    }
-}
-
-/// A histogram at one time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HistogramSnapshot {
-    /// How often: for each of [`TIME_BUCKETS_US`], and longer.
-    pub buckets: Vec<u64>,
-    /// All times together, microseconds.
-    pub sum_us: u64,
-}
 
 /// What is counted of one API.
 #[derive(Debug, Default)]
@@ -54,6 +22,9 @@ struct Api {
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     total: Histogram,
+    queue: Histogram,
+    local: Histogram,
+    remote: Histogram,
     send: Histogram,
 }
 
@@ -70,8 +41,64 @@ pub struct ApiSnapshot {
     pub response_bytes: u64,
     /// From the arrival of a request's last byte until its answer is handed to the system.
     pub total: HistogramSnapshot,
-    /// The last part of it: from when the answer is known.
+    /// The first part of it: until the requests before it on its connection are answered.
+    pub queue: HistogramSnapshot,
+    /// Then: until the answer is known, or until it waits for the first time.
+    pub local: HistogramSnapshot,
+    /// Then: until the answer is known, having waited for records, an fsync, other members or a thread for what blocks.
+    pub remote: HistogramSnapshot,
+    /// The last part: from when the answer is known.
     pub send: HistogramSnapshot,
+}
+
+/// When a request was where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Course {
+    /// Its last byte was read.
+    pub arrived: Instant,
+    /// Work on it began.
+    pub begun: Instant,
+    /// It was answered, or waited for the first time.
+    pub worked: Instant,
+    /// Its answer was known.
+    pub known: Instant,
+    /// The answer was handed to the system.
+    pub sent: Instant,
+}
+
+/// What group and transaction coordinators do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coordinated {
+    /// A rebalance of a classic group came to its end.
+    ClassicRebalance,
+    /// The epoch of a group of the consumer protocol grew.
+    ConsumerRebalance,
+    /// An offset of a partition was committed.
+    OffsetCommit,
+    /// An offset expired.
+    OffsetExpiration,
+    /// An offset was deleted.
+    OffsetDeletion,
+    /// A transaction was committed.
+    TxnCommit,
+    /// A transaction was aborted, for any reason.
+    TxnAbort,
+    /// One of these because it lasted too long.
+    TxnTimeout,
+}
+
+impl Coordinated {
+    /// All of them, in order.
+    pub const ALL: [Coordinated; 8] = [
+        Coordinated::ClassicRebalance,
+        Coordinated::ConsumerRebalance,
+        Coordinated::OffsetCommit,
+        Coordinated::OffsetExpiration,
+        Coordinated::OffsetDeletion,
+        Coordinated::TxnCommit,
+        Coordinated::TxnAbort,
+        Coordinated::TxnTimeout,
+    ];
 }
 
 /// Counters since the start.
@@ -89,6 +116,8 @@ pub struct Counters {
     malformed_requests: AtomicU64,
     failed_produce: AtomicU64,
     failed_fetch: AtomicU64,
+    flushes: Histogram,
+    coordinated: [AtomicU64; Coordinated::ALL.len()],
     apis: [OnceLock<Box<Api>>; APIS],
 }
 
@@ -107,6 +136,8 @@ impl Default for Counters {
             malformed_requests: AtomicU64::new(0),
             failed_produce: AtomicU64::new(0),
             failed_fetch: AtomicU64::new(0),
+            flushes: Histogram::default(),
+            coordinated: Default::default(),
             apis: [const { OnceLock::new() }; APIS],
         }
     }
@@ -139,6 +170,10 @@ pub struct CountersSnapshot {
     pub failed_produce: u64,
     /// Partitions of Fetch requests that were answered by an error.
     pub failed_fetch: u64,
+    /// How long fsyncs of logs took.
+    pub flushes: HistogramSnapshot,
+    /// What coordinators did, of each kind.
+    pub coordinated: Vec<(Coordinated, u64)>,
     /// By API; only those that were asked at all.
     pub requests: Vec<ApiSnapshot>,
 }
@@ -204,11 +239,31 @@ impl Counters {
         }
     }
 
-    pub(crate) fn answered(&self, api: ApiKey, bytes: usize, total: Duration, send: Duration) {
+    pub(crate) fn answered(&self, api: ApiKey, bytes: usize, course: Course) {
         if let Some(counters) = self.api(api) {
+            let Course { arrived, begun, worked, known, sent } = course;
             counters.response_bytes.fetch_add(bytes as u64, Relaxed);
-            counters.total.note(total);
-            counters.send.note(send);
+            counters.total.note(sent - arrived);
+            counters.queue.note(begun - arrived);
+            counters.local.note(worked - begun);
+            counters.remote.note(known - worked);
+            counters.send.note(sent - known);
+        }
+    }
+
+    /// An fsync of a log took so long.
+    pub(crate) fn flushed(&self, time: Duration) {
+        self.flushes.note(time);
+    }
+
+    /// Counts one of what coordinators do.
+    pub(crate) fn coordinated(&self, what: Coordinated) {
+        self.coordinated_many(what, 1);
+    }
+
+    pub(crate) fn coordinated_many(&self, what: Coordinated, n: u64) {
+        if let Some(counter) = self.coordinated.get(what as usize) {
+            counter.fetch_add(n, Relaxed);
         }
     }
 
@@ -223,9 +278,13 @@ impl Counters {
                 request_bytes: counters.request_bytes.load(Relaxed),
                 response_bytes: counters.response_bytes.load(Relaxed),
                 total: counters.total.snapshot(),
+                queue: counters.queue.snapshot(),
+                local: counters.local.snapshot(),
+                remote: counters.remote.snapshot(),
                 send: counters.send.snapshot(),
             })
         });
+        let coordinated = self.coordinated.iter().map(|counter| counter.load(Relaxed));
         CountersSnapshot {
             messages_in: self.messages_in.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
@@ -239,6 +298,8 @@ impl Counters {
             malformed_requests: self.malformed_requests.load(Relaxed),
             failed_produce: self.failed_produce.load(Relaxed),
             failed_fetch: self.failed_fetch.load(Relaxed),
+            flushes: self.flushes.snapshot(),
+            coordinated: Coordinated::ALL.iter().copied().zip(coordinated).collect(),
             requests: requests.collect(),
         }
     }
@@ -267,50 +328,5 @@ impl PartitionCounters {
         sums.messages_in += self.messages_in.load(Relaxed);
         sums.bytes_in += self.bytes_in.load(Relaxed);
         sums.bytes_out += self.bytes_out.load(Relaxed);
-    }
-}
-
-/// A topic's counters at one time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopicSnapshot {
-    /// Its name.
-    pub topic: String,
-    /// Its partitions.
-    pub partitions: u64,
-    /// Records appended since the start.
-    pub messages_in: u64,
-    /// Bytes of record batches appended since the start.
-    pub bytes_in: u64,
-    /// Bytes of record batches read by clients since the start.
-    pub bytes_out: u64,
-    /// Bytes of its logs.
-    pub log_bytes: u64,
-}
-
-/// What there is of fetch sessions (KIP-227).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FetchSessionsSnapshot {
-    /// Sessions.
-    pub sessions: u64,
-    /// Partitions in them.
-    pub partitions: u64,
-    /// Sessions that had to make room for others.
-    pub evictions: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_fall_into_the_bucket_with_the_next_higher_bound() {
-        let histogram = Histogram::default();
-        for us in [0, 250, 251, 30_000_001] {
-            histogram.note(Duration::from_micros(us));
-        }
-        let snapshot = histogram.snapshot();
-        assert_eq!(snapshot.buckets[..3], [2, 1, 0]);
-        assert_eq!(snapshot.buckets.last(), Some(&1));
-        assert_eq!(snapshot.sum_us, 30_000_502);
     }
 }
