@@ -2,7 +2,8 @@
 
 use crate::avro::{AvroCodec, AvroError};
 use crate::{
-    Codec, DelimitedCodec, Delimiter, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec, Schema, SchemaRegistry,
+    Codec, DelimitedCodec, Delimiter, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec, Schema,
+    SchemaRegistry,
 };
 use std::fmt;
 use std::sync::Arc;

@@ -35,6 +35,8 @@ mod definition;
 #[cfg(test)]
 mod definition_tests;
 mod derive;
+#[cfg(test)]
+mod evolution_properties;
 mod model;
 mod parse;
 mod plan;
