@@ -18,6 +18,17 @@ fn finish(schema: &Schema, columns: Vec<Column>, rows: usize) -> Result<RecordBa
     RecordBatch::try_new_with_options(arrow, arrays, &options)
 }
 
+/// The batch that `fill` appends rows to, and says how many; what it left half written is taken off.
+pub(crate) fn build(
+    schema: &Schema,
+    fill: impl FnOnce(&mut [Column]) -> usize,
+) -> Result<RecordBatch, RecordError> {
+    let mut columns: Vec<Column> = schema.fields.iter().map(|f| Column::new(&f.data_type)).collect();
+    let rows = fill(&mut columns);
+    columns.iter_mut().for_each(|c| c.truncate(rows));
+    finish(schema, columns, rows).map_err(|e| Failure::new(e.to_string()).of_record(0))
+}
+
 /// Decodes payloads with `read`, which appends one value to each column, or fails having appended any part of that.
 pub(crate) fn decode(
     schema: &Schema,

@@ -17,6 +17,18 @@ pub(super) fn datum(bytes: &[u8], plan: &Plan, fields: &[Field], columns: &mut [
     w.end()
 }
 
+/// Reads the datum at the start of the bytes in the same way, and gives what follows it.
+pub(super) fn prefix<'b>(
+    bytes: &'b [u8],
+    plan: &Plan,
+    fields: &[Field],
+    columns: &mut [Column],
+) -> Fallible<&'b [u8]> {
+    let mut w = Wire::new(bytes);
+    Reader { named: &plan.named }.root(&mut w, &plan.root, fields, columns)?;
+    Ok(w.rest())
+}
+
 struct Reader<'a> {
     named: &'a [Skip],
 }

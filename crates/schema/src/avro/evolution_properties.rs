@@ -245,7 +245,8 @@ fn check(seed: u64) -> bool {
 
 #[test]
 fn many_of_the_pairs_are_compatible() {
-    let compatible = (1..400).filter(|seed: &u64| check(u64::wrapping_mul(*seed, 0x9e37_79b9_7f4a_7c15))).count();
+    let compatible =
+        (1..400).filter(|seed: &u64| check(u64::wrapping_mul(*seed, 0x9e37_79b9_7f4a_7c15))).count();
     assert!(compatible > 100, "{compatible}");
 }
 

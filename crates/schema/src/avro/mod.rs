@@ -26,6 +26,7 @@ mod canonical;
 mod compatibility;
 #[cfg(test)]
 mod compatibility_tests;
+mod container;
 mod datum;
 #[cfg(test)]
 mod datum_tests;
@@ -56,6 +57,7 @@ mod wire;
 mod write;
 mod writers;
 
+pub use container::{AvroFileError, AvroFileReader, AvroFileWriter, Compression};
 pub use datum::{AvroDatumCodec, AvroFraming};
 pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
 pub use definition::AvroDefinition;

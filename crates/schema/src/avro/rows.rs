@@ -16,6 +16,13 @@ pub(super) fn datum(bytes: &[u8], plan: &Plan, fields: &[Field]) -> Fallible<Row
     Ok(row)
 }
 
+/// Reads the datum at the start of the bytes, and gives what follows it.
+pub(super) fn prefix<'a>(bytes: &'a [u8], plan: &Plan, fields: &[Field]) -> Fallible<(Row, &'a [u8])> {
+    let mut w = Wire::new(bytes);
+    let row = root(&mut w, &plan.root, fields, &plan.named)?;
+    Ok((row, w.rest()))
+}
+
 fn root(w: &mut Wire<'_>, root: &Root, fields: &[Field], named: &[Skip]) -> Fallible<Row> {
     match root {
         Root::Record(record) => self::record(w, record, fields, named),

@@ -37,6 +37,11 @@ impl<'a> Wire<'a> {
         Err(Failure::new(format!("{} bytes are left after the datum of this schema", self.bytes.len())))
     }
 
+    /// What is not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     #[inline]
     pub(super) fn take(&mut self, count: usize) -> Fallible<&'a [u8]> {
         match self.bytes.split_at_checked(count) {
