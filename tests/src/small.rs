@@ -13,7 +13,8 @@ use bd_cluster::{
     Ack, Cluster, NewTopic, OffsetSpec, ReaderConfig, RecordsBuilder, TopicPartition, WriterConfig,
 };
 use bd_engine::error::EngineError;
-use bd_engine::runtime::engine::{Engine, Outcome, Push, Query};
+use bd_engine::runtime::engine::{Engine, Outcome, Query};
+use bd_engine::runtime::push::Push;
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
 use bd_schema::{Row, Schema};
