@@ -3,6 +3,7 @@
 
 use crate::avro::AvroDefinition;
 use crate::json_schema::{CompatibilityPolicy, JsonDefinition};
+use crate::protobuf::ProtobufDefinition;
 use crate::{SchemaText, SchemaType};
 
 /// A text is no schema of its type.
@@ -17,6 +18,8 @@ pub enum Definition {
     Avro(AvroDefinition),
     /// JSON Schema.
     Json(JsonDefinition),
+    /// Protobuf.
+    Protobuf(ProtobufDefinition),
 }
 
 /// One thing that keeps a reader's schema from reading what was written with a writer's.
@@ -46,7 +49,7 @@ impl Definition {
         match schema.schema_type {
             SchemaType::Avro => AvroDefinition::parse(schema).map(Self::Avro),
             SchemaType::Json => JsonDefinition::parse(schema).map(Self::Json),
-            other => Err(InvalidSchema(format!("schemas of type {other} are not read"))),
+            SchemaType::Protobuf => ProtobufDefinition::parse(schema).map(Self::Protobuf),
         }
     }
 
@@ -67,6 +70,7 @@ impl Definition {
         match self {
             Self::Avro(_) => SchemaType::Avro,
             Self::Json(_) => SchemaType::Json,
+            Self::Protobuf(_) => SchemaType::Protobuf,
         }
     }
 
@@ -75,6 +79,7 @@ impl Definition {
         match self {
             Self::Avro(avro) => avro.canonical(),
             Self::Json(json) => json.canonical(),
+            Self::Protobuf(protobuf) => protobuf.canonical(),
         }
     }
 
@@ -83,6 +88,7 @@ impl Definition {
         match self {
             Self::Avro(avro) => avro.normalized(),
             Self::Json(json) => json.normalized(),
+            Self::Protobuf(protobuf) => protobuf.normalized(),
         }
     }
 
@@ -91,6 +97,7 @@ impl Definition {
         match self {
             Self::Avro(avro) => avro.name(),
             Self::Json(json) => json.name(),
+            Self::Protobuf(protobuf) => protobuf.name(),
         }
     }
 
@@ -102,6 +109,7 @@ impl Definition {
             (Self::Json(reader), Self::Json(writer)) => {
                 reader.incompatibilities(writer, CompatibilityPolicy::Strict)
             }
+            (Self::Protobuf(reader), Self::Protobuf(writer)) => reader.incompatibilities(writer),
             _ => vec![Incompatibility {
                 rule: "TYPE_MISMATCH",
                 description: "Incompatible because of different schema type".into(),

@@ -31,6 +31,7 @@ pub mod json_schema;
 mod kafka;
 mod none;
 mod numeric;
+pub mod protobuf;
 mod references;
 mod registry;
 mod temporal;
@@ -49,6 +50,8 @@ pub use json::JsonCodec;
 pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;
+pub use kafka::KafkaCodec;
+pub use protobuf::ProtobufDefinition;
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,
     SchemaType,

@@ -1,0 +1,54 @@
+//! A Protobuf schema as a registry keeps it.
+
+use super::ast::{ProtoFile, messages};
+use super::link::{self, Types};
+use super::{descriptor, diff, normal, print};
+use crate::SchemaText;
+use crate::definition::{Incompatibility, InvalidSchema};
+use std::sync::Arc;
+
+/// A parsed Protobuf schema with all that it imports.
+#[derive(Debug, Clone)]
+pub struct ProtobufDefinition {
+    pub(super) file: Arc<ProtoFile>,
+    pub(super) types: Arc<Types>,
+}
+
+impl ProtobufDefinition {
+    /// Parses a `.proto` text, or a `FileDescriptorProto` in base64. What it imports is among the references (by the import's path)
+    /// or well known.
+    ///
+    /// # Errors
+    /// It is none, a type does not resolve, or a number or name is used twice.
+    pub fn parse(schema: &SchemaText) -> Result<Self, InvalidSchema> {
+        let (file, types) = link::linked(schema)?;
+        Ok(Self { file, types })
+    }
+
+    /// The text as Confluent's registry keeps it, without comments.
+    pub fn canonical(&self) -> String {
+        print::file(&self.file)
+    }
+
+    /// The canonical text of the normal form: absolute names, sorted fields, imports and options.
+    pub fn normalized(&self) -> String {
+        print::file(&normal::file(&self.types))
+    }
+
+    /// The full name of the first message.
+    pub fn name(&self) -> Option<String> {
+        let first = messages(&self.file.types).next()?;
+        Some(self.file.full_name(&first.name))
+    }
+
+    /// The full name of the message at those message indexes of Confluent's framing.
+    pub fn message_at(&self, indexes: &[i32]) -> Option<String> {
+        link::message_at(&self.file, indexes)
+    }
+
+    /// What keeps a reader with this schema from reading what was written with `writer`.
+    pub fn incompatibilities(&self, writer: &Self) -> Vec<Incompatibility> {
+        let differences = diff::differences(&writer.types, &self.types);
+        differences.into_iter().filter(|d| !d.kind.is_compatible()).map(diff::Difference::into).collect()
+    }
+}
