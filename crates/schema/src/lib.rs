@@ -37,6 +37,7 @@ mod registry;
 mod temporal;
 mod types;
 mod value;
+mod writers;
 
 pub use avro::{AvroCodec, AvroDatumCodec, AvroDefinition, AvroFraming, AvroReader};
 pub use batch::rows_to_arrow;
@@ -50,7 +51,6 @@ pub use json::JsonCodec;
 pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;
-pub use kafka::KafkaCodec;
 pub use protobuf::ProtobufDefinition;
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,

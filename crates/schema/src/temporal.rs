@@ -36,6 +36,40 @@ pub(crate) fn timestamp(text: &str) -> Option<i64> {
     text.0.is_empty().then_some(ms - offset)
 }
 
+/// Days since epoch of a date of the proleptic Gregorian calendar.
+pub(crate) fn date_of(year: i64, month: i64, day: i64) -> Option<i32> {
+    let year = i32::try_from(year).ok()?;
+    let (month, day) = (i32::try_from(month).ok()?, i32::try_from(day).ok()?);
+    if !(1..=12).contains(&month) || !(1..=last_day(year, month)).contains(&day) {
+        return None;
+    }
+    i32::try_from(days_from_civil(year.into(), month, day)).ok()
+}
+
+/// The year, month and day of so many days since epoch.
+pub(crate) fn civil_of(days: i32) -> (i32, i32, i32) {
+    let shifted = i64::from(days) + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year as i32, month as i32, day as i32)
+}
+
+fn last_day(year: i32, month: i32) -> i32 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// What is left to read.
 struct Text<'a>(&'a [u8]);
 
@@ -60,15 +94,7 @@ impl Text<'_> {
         let year = self.digits(4)?;
         let month = self.take(b'-').then(|| self.digits(2))??;
         let day = self.take(b'-').then(|| self.digits(2))??;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let last = match month {
-            2 if leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => return None,
-        };
-        (1..=last).contains(&day).then(|| days_from_civil(year, month, day))
+        date_of(year.into(), month.into(), day.into())
     }
 
     fn time(&mut self) -> Option<i32> {
@@ -122,12 +148,12 @@ impl Text<'_> {
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that the leap day comes last.
-fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+fn days_from_civil(year: i64, month: i32, day: i32) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + i64::from(day_of_year);
     era * 146_097 + day_of_era - 719_468
 }
 
@@ -154,6 +180,15 @@ mod tests {
         ] {
             assert_eq!(date(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn days_are_the_date_that_they_were_made_from() {
+        for days in [0, -1, 11_016, -719_528, 2_932_896, i32::MIN, i32::MAX, -719_469, -719_468, 59, 60] {
+            let (year, month, day) = civil_of(days);
+            assert_eq!(date_of(year.into(), month.into(), day.into()), Some(days), "{year}-{month}-{day}");
+        }
+        assert_eq!(civil_of(18_659), (2021, 2, 1));
     }
 
     #[test]

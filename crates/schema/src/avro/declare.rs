@@ -56,7 +56,7 @@ fn namespace(full: &str) -> &str {
 }
 
 /// A field's name in Avro, as Connect's converter scrubs it: what a URL escapes is `_XX`.
-pub(super) fn field_name(name: &str) -> String {
+pub(crate) fn field_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

@@ -55,10 +55,10 @@ mod syntax;
 mod tests;
 mod wire;
 mod write;
-mod writers;
 
 pub use container::{AvroFileError, AvroFileReader, AvroFileWriter, Compression};
 pub use datum::{AvroDatumCodec, AvroFraming};
+pub(crate) use declare::field_name;
 pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
 pub use definition::AvroDefinition;
 pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_TYPES, schema_of_avro};
@@ -68,13 +68,14 @@ pub use reader::AvroReader;
 use crate::cells::Cells;
 use crate::failure::{Failure, Fallible};
 use crate::{
-    Codec, Decoded, Encoded, NewSchema, RecordError, RegistryError, Role, Row, Schema, SchemaRegistry, batch,
+    Codec, Decoded, Encoded, NewSchema, RecordError, Role, Row, Schema, SchemaRegistry, SchemaText, batch,
 };
 use apache_avro::Schema as Avro;
 use arrow_array::RecordBatch;
 use std::sync::{Arc, OnceLock};
 use write::WritePlan;
-use writers::{Lookup, Writers, framed};
+use crate::writers::{self, Lookup, Writers, framed, of_registry};
+use plan::Plan;
 
 /// The format `AVRO`: Confluent's framing, for keys or values of one schema.
 ///
@@ -83,7 +84,7 @@ pub struct AvroCodec {
     schema: Schema,
     role: Role,
     subject: String,
-    writers: Writers,
+    writers: Writers<Plan>,
     declaration: String,
     write: WritePlan,
     /// What it writes by, where that is more than the columns say: its aliases and defaults count when records are read.
@@ -151,27 +152,15 @@ impl AvroCodec {
         Ok(*self.id.get_or_init(|| id))
     }
 
-    fn begin(out: &mut Vec<u8>, id: u32) {
-        out.push(0);
-        out.extend_from_slice(&id.to_be_bytes());
-    }
-
     fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
         batch::check_width(&self.schema, row)?;
-        Self::begin(out, self.id()?);
+        writers::begin(out, self.id()?);
         self.write.values(out, &self.schema.fields, row)
     }
 
-    fn lookup(&self) -> Lookup<'_> {
-        Lookup::new(&self.writers, &self.schema, self.reader.as_ref(), self.role)
-    }
-}
-
-/// What a failed call on the registry means for a record.
-fn of_registry(error: RegistryError) -> Box<Failure> {
-    match error {
-        RegistryError::Unavailable { .. } => Failure::passing(error.to_string()),
-        other => Failure::new(other.to_string()),
+    fn compile(&self, text: &SchemaText) -> Result<Plan, AvroError> {
+        let writer = parse::schema(&parse::json(&text.whole())?, true)?;
+        Plan::compile(&writer, self.reader.as_ref(), &self.schema, self.role)
     }
 }
 
@@ -185,10 +174,11 @@ impl Codec for AvroCodec {
     }
 
     fn decode_arrow(&self, payloads: &[Option<&[u8]>]) -> Decoded {
-        let mut lookup = self.lookup();
+        let mut lookup = Lookup::new(&self.writers);
         batch::decode(&self.schema, payloads, |payload, columns| {
-            let (id, bytes) = framed(payload)?;
-            arrow::datum(bytes, lookup.plan(id)?, &self.schema.fields, columns)
+            let (id, bytes) = framed(payload, "Avro")?;
+            let plan = lookup.plan(id, |text| self.compile(text))?;
+            arrow::datum(bytes, plan, &self.schema.fields, columns)
         })
     }
 
@@ -199,15 +189,16 @@ impl Codec for AvroCodec {
         }
         let id = self.id().map_err(|e| e.of_record(0))?;
         out.append(batch.num_rows(), |i, arena| {
-            Self::begin(arena, id);
+            writers::begin(arena, id);
             self.write.cells(arena, &self.schema.fields, &cells, i)
         })
     }
 
     fn decode_row(&self, payload: &[u8]) -> Result<Row, RecordError> {
         let read = || {
-            let (id, bytes) = framed(payload)?;
-            rows::datum(bytes, self.lookup().plan(id)?, &self.schema.fields)
+            let (id, bytes) = framed(payload, "Avro")?;
+            let plan = self.writers.plan(id, |text| self.compile(text))?;
+            rows::datum(bytes, &plan, &self.schema.fields)
         };
         read().map_err(|e: Box<Failure>| e.of_record(0))
     }

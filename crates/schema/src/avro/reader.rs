@@ -2,7 +2,8 @@
 
 use super::derive::{AvroShape, schema_of_avro};
 use super::plan::Plan;
-use super::writers::{Writers, framed};
+use crate::writers::{Writers, framed};
+use super::parse::AvroError;
 use super::{parse, rows};
 use crate::failure::Fallible;
 use crate::{RecordError, Role, Row, SchemaRegistry};
@@ -35,7 +36,7 @@ impl AvroReader {
     }
 
     fn read(&self, bytes: &[u8]) -> Fallible<(Arc<AvroShape>, Row)> {
-        let (id, datum) = framed(bytes)?;
+        let (id, datum) = framed(bytes, "Avro")?;
         let writer = self.writer(id)?;
         let row = rows::datum(datum, &writer.plan, &writer.shape.schema.fields)?;
         Ok((writer.shape.clone(), row))
@@ -50,9 +51,10 @@ impl AvroReader {
     }
 
     fn writer(&self, id: u32) -> Fallible<Arc<Writer>> {
-        self.writers.plan(id, |text| {
-            let shape = schema_of_avro(text)?;
-            let avro = parse::schema(&parse::json(text)?, false)?;
+        self.writers.plan(id, |text| -> Result<Writer, AvroError> {
+            let text = text.whole();
+            let shape = schema_of_avro(&text)?;
+            let avro = parse::schema(&parse::json(&text)?, false)?;
             let plan = Plan::compile(&avro, None, &shape.schema, Role::Value)?;
             Ok(Writer { shape: Arc::new(shape), plan })
         })

@@ -2,7 +2,7 @@
 
 use super::ast::{ProtoFile, messages};
 use super::link::{self, Types};
-use super::{descriptor, diff, normal, print};
+use super::{diff, normal, print};
 use crate::SchemaText;
 use crate::definition::{Incompatibility, InvalidSchema};
 use std::sync::Arc;
