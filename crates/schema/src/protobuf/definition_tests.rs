@@ -154,7 +154,7 @@ fn keywords_may_be_names_of_fields_and_types() {
                 map<string, string> map = 7; string group = 8; string oneof = 9; string extend = 10; }";
     let canonical = parsed(text).canonical();
     assert_eq!(parsed(&canonical).canonical(), canonical);
-    assert_eq!(canonical.lines().count(), 13, "{canonical}");
+    assert_eq!(canonical.lines().count(), 14, "{canonical}");
 }
 
 #[test]
