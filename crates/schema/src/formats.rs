@@ -2,14 +2,15 @@
 
 use crate::avro::{AvroCodec, AvroError};
 use crate::{
-    Codec, DelimitedCodec, Delimiter, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec, Schema,
-    SchemaRegistry,
+    Codec, DelimitedCodec, Delimiter, InvalidSchema, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec,
+    ProtobufCodec, Schema, SchemaRegistry,
 };
 use std::fmt;
 use std::sync::Arc;
 
 /// The formats that [`Codecs`] knows.
-pub const FORMATS: [&str; 7] = ["JSON", "JSON_SR", "AVRO", "KAFKA", "DELIMITED", "NONE", "RAW"];
+pub const FORMATS: [&str; 9] =
+    ["JSON", "JSON_SR", "AVRO", "PROTOBUF", "PROTOBUF_NOSR", "KAFKA", "DELIMITED", "NONE", "RAW"];
 
 /// The part of a record that a codec is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +69,16 @@ pub enum UnknownFormat {
         /// Why.
         error: AvroError,
     },
+    /// Protobuf cannot hold such columns.
+    #[error("the format {name} cannot hold the {role}: {error}")]
+    Protobuf {
+        /// The format.
+        name: &'static str,
+        /// What for.
+        role: Role,
+        /// Why.
+        error: InvalidSchema,
+    },
 }
 
 /// Finds codecs by the name of their format. Cheap to clone.
@@ -78,7 +89,7 @@ pub struct Codecs {
 }
 
 impl Codecs {
-    /// Codecs with this schema registry; without one there is no `AVRO` and no `JSON_SR`.
+    /// Codecs with this schema registry; without one there is no `AVRO`, no `JSON_SR` and no `PROTOBUF`.
     pub fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
         Self { registry, delimiter: Delimiter::default() }
     }
@@ -129,6 +140,17 @@ impl Codecs {
                 let subject = format!("{topic}-{role}");
                 let codec = AvroCodec::new(registry, subject, schema, role);
                 Ok(Arc::new(codec.map_err(|error| UnknownFormat::Avro { role, error })?))
+            }
+            ("PROTOBUF", role) => {
+                let none = UnknownFormat::NoRegistry { name: "PROTOBUF", role };
+                let registry = self.registry.clone().ok_or(none)?;
+                let codec = ProtobufCodec::new(registry, format!("{topic}-{role}"), schema);
+                let refused = |error| UnknownFormat::Protobuf { name: "PROTOBUF", role, error };
+                Ok(Arc::new(codec.map_err(refused)?))
+            }
+            ("PROTOBUF_NOSR", role) => {
+                let refused = |error| UnknownFormat::Protobuf { name: "PROTOBUF_NOSR", role, error };
+                Ok(Arc::new(ProtobufCodec::bare(schema).map_err(refused)?))
             }
             _ => Err(UnknownFormat::Name { name: format.to_owned(), role }),
         }
@@ -181,7 +203,8 @@ mod tests {
         let error = Codecs::default().codec("xml", &Schema::default(), Role::Value, "t").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "there is no value format xml; the formats are JSON, JSON_SR, AVRO, KAFKA, DELIMITED, NONE, RAW"
+            "there is no value format xml; the formats are JSON, JSON_SR, AVRO, PROTOBUF, \
+             PROTOBUF_NOSR, KAFKA, DELIMITED, NONE, RAW"
         );
     }
 

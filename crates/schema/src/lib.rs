@@ -51,7 +51,7 @@ pub use json::JsonCodec;
 pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;
-pub use protobuf::ProtobufDefinition;
+pub use protobuf::{ProtobufCodec, ProtobufDefinition, ProtobufReader};
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,
     SchemaType,

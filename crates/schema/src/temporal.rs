@@ -50,8 +50,7 @@ pub(crate) fn date_of(year: i64, month: i64, day: i64) -> Option<i32> {
 pub(crate) fn civil_of(days: i32) -> (i32, i32, i32) {
     let shifted = i64::from(days) + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march + 2) / 5 + 1;

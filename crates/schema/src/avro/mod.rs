@@ -67,15 +67,15 @@ pub use reader::AvroReader;
 
 use crate::cells::Cells;
 use crate::failure::{Failure, Fallible};
+use crate::writers::{self, Lookup, Writers, framed, of_registry};
 use crate::{
     Codec, Decoded, Encoded, NewSchema, RecordError, Role, Row, Schema, SchemaRegistry, SchemaText, batch,
 };
 use apache_avro::Schema as Avro;
 use arrow_array::RecordBatch;
+use plan::Plan;
 use std::sync::{Arc, OnceLock};
 use write::WritePlan;
-use crate::writers::{self, Lookup, Writers, framed, of_registry};
-use plan::Plan;
 
 /// The format `AVRO`: Confluent's framing, for keys or values of one schema.
 ///

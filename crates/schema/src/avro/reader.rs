@@ -1,11 +1,11 @@
 //! Records whose columns are not known beforehand: the writer's schema says them.
 
 use super::derive::{AvroShape, schema_of_avro};
-use super::plan::Plan;
-use crate::writers::{Writers, framed};
 use super::parse::AvroError;
+use super::plan::Plan;
 use super::{parse, rows};
 use crate::failure::Fallible;
+use crate::writers::{Writers, framed};
 use crate::{RecordError, Role, Row, SchemaRegistry};
 use std::sync::Arc;
 

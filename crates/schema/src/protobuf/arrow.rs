@@ -45,7 +45,9 @@ pub(super) fn message(bytes: &[u8], plan: &MessagePlan, columns: &mut [Column]) 
         let column = &mut columns[field.column];
         match (&field.shape, column) {
             (Shape::Single, column) => match found.get(place) {
-                Some(raw) => value(&field.read, raw, &field.target, column).map_err(|e| e.in_field(&field.name))?,
+                Some(raw) => {
+                    value(&field.read, raw, &field.target, column).map_err(|e| e.in_field(&field.name))?
+                }
                 None if field.absent == Value::Null => column.push_null(),
                 None => batch::push(column, &field.target, &field.absent)?,
             },

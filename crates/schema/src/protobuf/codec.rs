@@ -12,7 +12,8 @@ use crate::definition::InvalidSchema;
 use crate::failure::{Failure, Fallible};
 use crate::writers::{self, Lookup, Writers, framed, of_registry};
 use crate::{
-    Codec, Decoded, Encoded, NewSchema, RecordError, Row, Schema, SchemaRegistry, SchemaText, SchemaType, batch,
+    Codec, Decoded, Encoded, NewSchema, RecordError, Row, Schema, SchemaRegistry, SchemaText, SchemaType,
+    batch,
 };
 use arrow_array::RecordBatch;
 use std::sync::{Arc, OnceLock};
@@ -136,10 +137,14 @@ impl ProtobufCodec {
     }
 }
 
-fn message_of(declaration: &Arc<str>, indexes: &[i32]) -> Result<(ProtobufDefinition, String), InvalidSchema> {
+fn message_of(
+    declaration: &Arc<str>,
+    indexes: &[i32],
+) -> Result<(ProtobufDefinition, String), InvalidSchema> {
     let definition = ProtobufDefinition::parse(&SchemaText::new(SchemaType::Protobuf, declaration.clone()))?;
     let name = definition.message_at(indexes);
-    let name = name.ok_or_else(|| InvalidSchema(format!("there is no message at the indexes {indexes:?}")))?;
+    let name =
+        name.ok_or_else(|| InvalidSchema(format!("there is no message at the indexes {indexes:?}")))?;
     Ok((definition, name))
 }
 
@@ -165,9 +170,9 @@ impl Codec for ProtobufCodec {
 
     fn decode_arrow(&self, payloads: &[Option<&[u8]>]) -> Decoded {
         match &self.framing {
-            Framing::Bare(plan) => {
-                batch::decode(&self.schema, payloads, |payload, columns| arrow::message(payload, plan, columns))
-            }
+            Framing::Bare(plan) => batch::decode(&self.schema, payloads, |payload, columns| {
+                arrow::message(payload, plan, columns)
+            }),
             Framing::Registry { writers, .. } => {
                 let mut lookup = Lookup::new(writers);
                 let mut last: Option<(u32, Vec<u8>, Arc<MessagePlan>)> = None;

@@ -12,7 +12,9 @@
 //!
 //! `optional` keeps NULL apart from a type's default, as Connect's `optional.for.nullables` does.
 
-use super::ast::{FieldDecl, Label, MessageDecl, OptionDecl, OptionValue, ProtoFile, Syntax, TypeDecl, TypeRef};
+use super::ast::{
+    FieldDecl, Label, MessageDecl, OptionDecl, OptionValue, ProtoFile, Syntax, TypeDecl, TypeRef,
+};
 use super::print;
 use crate::avro::field_name;
 use crate::definition::InvalidSchema;
@@ -68,7 +70,9 @@ impl Declaring {
             let name = field_name(&field.name);
             if !names.insert(name.clone()) {
                 let column = &field.name;
-                return Err(InvalidSchema(format!("two columns are named {name} in Protobuf, one of them is {column}")));
+                return Err(InvalidSchema(format!(
+                    "two columns are named {name} in Protobuf, one of them is {column}"
+                )));
             }
             // The numbers from 19000 to 19999 are not to be used.
             let number = if number < 19_000 { number } else { number + 1000 };
@@ -79,12 +83,23 @@ impl Declaring {
         Ok(message)
     }
 
-    fn field(&mut self, of: &mut MessageDecl, name: String, data_type: &DataType) -> Result<FieldDecl, InvalidSchema> {
+    fn field(
+        &mut self,
+        of: &mut MessageDecl,
+        name: String,
+        data_type: &DataType,
+    ) -> Result<FieldDecl, InvalidSchema> {
         let (label, data_type) = match data_type {
             DataType::Array(element) => (Some(Label::Repeated), &**element),
             DataType::Map(value) => {
                 let (value, options) = self.value(of, value)?;
-                return Ok(FieldDecl { label: None, of: TypeRef::Map("string".into(), value), name, number: 1, options });
+                return Ok(FieldDecl {
+                    label: None,
+                    of: TypeRef::Map("string".into(), value),
+                    name,
+                    number: 1,
+                    options,
+                });
             }
             other => (scalar(other).map(|_| Label::Optional), other),
         };
@@ -93,7 +108,11 @@ impl Declaring {
     }
 
     /// The name of a type that is one value.
-    fn value(&mut self, of: &mut MessageDecl, data_type: &DataType) -> Result<(String, Vec<OptionDecl>), InvalidSchema> {
+    fn value(
+        &mut self,
+        of: &mut MessageDecl,
+        data_type: &DataType,
+    ) -> Result<(String, Vec<OptionDecl>), InvalidSchema> {
         let mut known = |path, name: &str| {
             if !self.imports.contains(&path) {
                 self.imports.push(path);
@@ -142,7 +161,8 @@ fn scalar(data_type: &DataType) -> Option<&'static str> {
 /// `(confluent.field_meta) = { params: [ ... ] }`
 fn parameters(precision: u8, scale: i8) -> OptionDecl {
     let text = |name: &str, text: String| (name.to_owned(), OptionValue::Text(text));
-    let entry = |key: &str, value: String| OptionValue::Map(vec![text("value", value), text("key", key.to_owned())]);
+    let entry =
+        |key: &str, value: String| OptionValue::Map(vec![text("value", value), text("key", key.to_owned())]);
     let params = vec![entry("precision", precision.to_string()), entry("scale", scale.to_string())];
     OptionDecl {
         name: "confluent.field_meta".into(),

@@ -1,6 +1,7 @@
 //! A Protobuf schema as a registry keeps it.
 
 use super::ast::{ProtoFile, messages};
+use super::derive::{self, ProtobufShape};
 use super::link::{self, Types};
 use super::{diff, normal, print};
 use crate::SchemaText;
@@ -44,6 +45,14 @@ impl ProtobufDefinition {
     /// The full name of the message at those message indexes of Confluent's framing.
     pub fn message_at(&self, indexes: &[i32]) -> Option<String> {
         link::message_at(&self.file, indexes)
+    }
+
+    /// The columns of the message of that full name.
+    ///
+    /// # Errors
+    /// There is no such message, or it unfolds to too many types.
+    pub fn shape(&self, full_name: &str) -> Result<ProtobufShape, InvalidSchema> {
+        derive::shape(&self.types, full_name, self.canonical().into())
     }
 
     /// What keeps a reader with this schema from reading what was written with `writer`.

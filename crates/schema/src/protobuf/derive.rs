@@ -49,10 +49,15 @@ pub(super) fn shape(types: &Types, full_name: &str, text: Arc<str>) -> Result<Pr
         Some((message, info)) => {
             let file = types.file_of(info);
             let plain = |f: &FieldDecl| {
-                matches!(types.resolved(&f.of, full_name), Ok(Resolved::Scalar(_) | Resolved::Enum(_) | Resolved::Map(..)))
+                matches!(
+                    types.resolved(&f.of, full_name),
+                    Ok(Resolved::Scalar(_) | Resolved::Enum(_) | Resolved::Map(..))
+                )
             };
-            let never_null = all_fields(message)
-                .map(|(f, o)| f.label == Some(Label::Required) || (plain(f) && !has_presence(file, f, o)));
+            let never_null = all_fields(message).map(|(f, o)| {
+                matches!(f.label, Some(Label::Required | Label::Repeated))
+                    || (plain(f) && !has_presence(file, f, o))
+            });
             never_null.collect()
         }
         None => Vec::new(),
@@ -89,7 +94,9 @@ impl Deriving<'_> {
     fn data_type(&mut self, of: &Resolved, field: &FieldDecl) -> Result<DataType, InvalidSchema> {
         self.count += 1;
         if self.count > MAX_TYPES {
-            return Err(InvalidSchema(format!("the message unfolds to more than {MAX_TYPES} types: it has no columns")));
+            return Err(InvalidSchema(format!(
+                "the message unfolds to more than {MAX_TYPES} types: it has no columns"
+            )));
         }
         Ok(match of {
             Resolved::Scalar(of) => scalar(*of),
@@ -128,7 +135,11 @@ fn scalar(of: Scalar) -> DataType {
 /// By the parameters `precision` and `scale` of the field.
 fn decimal(field: &FieldDecl) -> DataType {
     let parameter = |name: &str| -> Option<i64> {
-        field.options.iter().filter(|o| o.extension && o.name.ends_with("field_meta")).find_map(|o| of_meta(o, name))
+        field
+            .options
+            .iter()
+            .filter(|o| o.extension && o.name.ends_with("field_meta"))
+            .find_map(|o| of_meta(o, name))
     };
     match parameter("scale") {
         Some(scale) => {

@@ -77,11 +77,12 @@ impl<P> Messages<P> {
     ) -> Fallible<Arc<P>> {
         let indexes = indexes(encoded);
         let name = self.definition.message_at(&indexes);
-        let name = name.ok_or_else(|| Failure::new(format!("the schema has no message at the indexes {indexes:?}")))?;
+        let name = name
+            .ok_or_else(|| Failure::new(format!("the schema has no message at the indexes {indexes:?}")))?;
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = compiled.entry(name.clone()).or_insert_with(|| {
-            compile(self, &name).map(Arc::new).map_err(|e| e.to_string().into())
-        });
+        let known = compiled
+            .entry(name.clone())
+            .or_insert_with(|| compile(self, &name).map(Arc::new).map_err(|e| e.to_string().into()));
         known.clone().map_err(|reason| Failure::new(&*reason))
     }
 }

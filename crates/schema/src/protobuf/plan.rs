@@ -3,7 +3,9 @@
 //! Fields match columns by name as spelled, then without regard to case. What the target does not name is skipped; what the writer
 //! does not have is NULL. A type that the target cannot be read from is no error until a value of it comes.
 
-use super::ast::{EnumDecl, FieldDecl, Label, OneofDecl, ProtoFile, Syntax, TypeDecl, TypeRef, all_fields, option};
+use super::ast::{
+    EnumDecl, FieldDecl, Label, OneofDecl, ProtoFile, Syntax, TypeDecl, TypeRef, all_fields, option,
+};
 use super::link::{Resolved, Scalar, TypeInfo, Types};
 use super::print::default_of;
 use super::scalar::leaf;
@@ -12,7 +14,6 @@ use crate::avro::field_name;
 use crate::definition::InvalidSchema;
 use crate::{DataType, Field, Value};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// How a value is read; the target's type stands where it is read.
 #[derive(Debug)]
@@ -101,15 +102,21 @@ impl MessagePlan {
         };
         let file = types.file_of(info);
         let all: Vec<(&FieldDecl, Option<&OneofDecl>)> = all_fields(message).collect();
-        let mut plan =
-            Self { fields: Vec::new(), small: Vec::new(), great: HashMap::new(), width: fields.len(), missing: vec![] };
+        let mut plan = Self {
+            fields: Vec::new(),
+            small: Vec::new(),
+            great: HashMap::new(),
+            width: fields.len(),
+            missing: vec![],
+        };
         let mut oneofs: Vec<Option<&str>> = Vec::new();
         for (column, field) in fields.iter().enumerate() {
             let Some((decl, oneof)) = find(&all, &field.name) else {
                 plan.missing.push(column);
                 continue;
             };
-            let mut compiled = Compiler { types, file, scope: full_name }.field(decl, *oneof, &field.data_type)?;
+            let mut compiled =
+                Compiler { types, file, scope: full_name }.field(decl, *oneof, &field.data_type)?;
             compiled.column = column;
             compiled.name.clone_from(&field.name);
             let place = plan.fields.len();
@@ -125,7 +132,9 @@ impl MessagePlan {
             oneofs.push(oneof.map(|o| o.name.as_str()));
         }
         for place in 0..plan.fields.len() {
-            let rival = |other: &usize| *other != place && oneofs[*other].is_some() && oneofs[*other] == oneofs[place];
+            let rival = |other: &usize| {
+                *other != place && oneofs[*other].is_some() && oneofs[*other] == oneofs[place]
+            };
             plan.fields[place].rivals = (0..oneofs.len()).filter(rival).collect();
         }
         Ok(plan)
@@ -262,7 +271,9 @@ impl Compiler<'_> {
             Resolved::Enum(name) => {
                 let of = enumeration(self.types, name);
                 let number = match (of, declared) {
-                    (Some(of), Some(default)) => of.values.iter().find(|v| v.name == default).map(|v| v.number),
+                    (Some(of), Some(default)) => {
+                        of.values.iter().find(|v| v.name == default).map(|v| v.number)
+                    }
                     _ if has_presence(self.file, decl, oneof) => None,
                     (of, _) => Some(of.and_then(|of| of.values.first()).map_or(0, |v| v.number)),
                 };
@@ -374,5 +385,9 @@ fn declared_raw(scalar: Scalar, text: &str) -> Option<Raw<'_>> {
     })
 }
 
-/// A plan that is shared.
-pub(super) type Shared = Arc<MessagePlan>;
+impl Read {
+    /// Whether the wire holds a message, which may come in parts.
+    pub(super) fn is_message(&self) -> bool {
+        !matches!(self, Self::Scalar(_) | Self::Enum(_) | Self::Refused(_))
+    }
+}

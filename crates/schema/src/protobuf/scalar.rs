@@ -55,7 +55,9 @@ fn mismatch(wanted: &DataType) -> Box<Failure> {
 #[inline]
 pub(super) fn takes(read: &Read, raw: Raw<'_>) -> bool {
     match (read, raw) {
-        (Read::Scalar(scalar), raw) => std::mem::discriminant(&default_raw(*scalar)) == std::mem::discriminant(&raw),
+        (Read::Scalar(scalar), raw) => {
+            std::mem::discriminant(&default_raw(*scalar)) == std::mem::discriminant(&raw)
+        }
         (Read::Enum(_), raw) => matches!(raw, Raw::Varint(_)),
         (Read::Refused(_), _) => true,
         (_, raw) => matches!(raw, Raw::Bytes(_)),
@@ -113,8 +115,9 @@ pub(super) fn leaf<'a>(read: &Read, raw: Raw<'a>, target: &DataType) -> Fallible
         }
         (Read::Timestamp, Raw::Bytes(bytes)) => {
             let [seconds, nanos, _, _] = numbers(bytes)?;
-            let ms = seconds.checked_mul(1000).and_then(|ms| ms.checked_add(nanos.div_euclid(1_000_000)));
-            let ms = ms.ok_or_else(|| out_of_range(format!("the timestamp of {seconds} s"), target))?;
+            let ms = i128::from(seconds) * 1000 + i128::from(nanos.div_euclid(1_000_000));
+            let ms = i64::try_from(ms);
+            let ms = ms.map_err(|_| out_of_range(format!("the timestamp of {seconds} s"), target))?;
             Ok(if *target == DataType::BigInt { Leaf::BigInt(ms) } else { Leaf::Timestamp(ms) })
         }
         (Read::Date, Raw::Bytes(bytes)) => {
@@ -130,7 +133,9 @@ pub(super) fn leaf<'a>(read: &Read, raw: Raw<'a>, target: &DataType) -> Fallible
                 && (0..60).contains(&seconds)
                 && (0..1_000_000_000).contains(&nanos);
             if !within {
-                return Err(Failure::new(format!("there is no time {hours}:{minutes}:{seconds} and {nanos} ns")));
+                return Err(Failure::new(format!(
+                    "there is no time {hours}:{minutes}:{seconds} and {nanos} ns"
+                )));
             }
             Ok(Leaf::Time(((hours * 60 + minutes) * 60_000 + seconds * 1000 + nanos / 1_000_000) as i32))
         }
@@ -160,7 +165,9 @@ fn utf8(bytes: &[u8]) -> Fallible<&str> {
 #[inline]
 fn scalar_leaf<'a>(scalar: Scalar, raw: Raw<'a>, target: &DataType) -> Fallible<Leaf<'a>> {
     Ok(match (scalar, raw, target) {
-        (Scalar::String | Scalar::Bytes, Raw::Bytes(bytes), DataType::Varchar) => Leaf::Text(utf8(bytes)?.into()),
+        (Scalar::String | Scalar::Bytes, Raw::Bytes(bytes), DataType::Varchar) => {
+            Leaf::Text(utf8(bytes)?.into())
+        }
         (Scalar::String | Scalar::Bytes, Raw::Bytes(bytes), DataType::Bytes) => Leaf::Bytes(bytes),
         (Scalar::String, Raw::Bytes(bytes), target) => {
             let text = utf8(bytes)?;
@@ -175,7 +182,9 @@ fn scalar_leaf<'a>(scalar: Scalar, raw: Raw<'a>, target: &DataType) -> Fallible<
         (Scalar::Bool, Raw::Varint(value), DataType::Boolean) => Leaf::Boolean(value != 0),
         (Scalar::Bool, Raw::Varint(value), DataType::Varchar) => Leaf::Text((value != 0).to_string().into()),
         (Scalar::Double, Raw::Fixed64(bits), target) => double(f64::from_bits(bits), target)?,
-        (Scalar::Float, Raw::Fixed32(bits), DataType::Varchar) => Leaf::Text(f32::from_bits(bits).to_string().into()),
+        (Scalar::Float, Raw::Fixed32(bits), DataType::Varchar) => {
+            Leaf::Text(f32::from_bits(bits).to_string().into())
+        }
         (Scalar::Float, Raw::Fixed32(bits), target) => double(f32::from_bits(bits).into(), target)?,
         (Scalar::Int32, Raw::Varint(value), DataType::Integer) => Leaf::Integer(value as i32),
         (Scalar::Int64, Raw::Varint(value), DataType::BigInt) => Leaf::BigInt(value as i64),
@@ -232,7 +241,10 @@ fn rescaled(value: i128, from: i32, precision: u8, scale: i8) -> Fallible<Leaf<'
         (true, Some(factor)) => value.checked_mul(factor),
         (false, Some(factor)) if value % factor == 0 => Some(value / factor),
         (false, _) => {
-            return Err(Failure::new(format!("{value}e{} has more digits than {wanted}", from.saturating_neg())));
+            return Err(Failure::new(format!(
+                "{value}e{} has more digits than {wanted}",
+                from.saturating_neg()
+            )));
         }
         (true, None) => None,
     };
@@ -263,7 +275,10 @@ fn decimal(bytes: &[u8], target: &DataType) -> Fallible<Leaf<'static>> {
     let filler = if digits.first().is_some_and(|b| *b >= 0x80) { 0xff } else { 0 };
     let significant = &digits[digits.iter().take_while(|b| **b == filler).count()..];
     if significant.len() > 16 {
-        return Err(Failure::new(format!("a decimal of {} bytes is out of the range of {target}", digits.len())));
+        return Err(Failure::new(format!(
+            "a decimal of {} bytes is out of the range of {target}",
+            digits.len()
+        )));
     }
     let mut all = [filler; 16];
     all[16 - significant.len()..].copy_from_slice(significant);

@@ -21,7 +21,10 @@ enum Kind {
     Timestamp,
     Date,
     TimeOfDay,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     /// A message as it is encoded.
     Encoded,
     Message(WritePlan),
@@ -31,9 +34,15 @@ enum Kind {
 
 enum Shape {
     /// `implicit`: a default is not written.
-    Single { implicit: bool },
-    List { packed: bool },
-    Map { key: Scalar },
+    Single {
+        implicit: bool,
+    },
+    List {
+        packed: bool,
+    },
+    Map {
+        key: Scalar,
+    },
 }
 
 struct Part {
@@ -108,7 +117,8 @@ impl WritePlan {
     ) -> Fallible<()> {
         let mut chosen: Vec<(usize, &str)> = Vec::new();
         for part in &self.parts {
-            let value = column(part.column).ok_or_else(|| Failure::new("the value is not of the column's type"))?;
+            let value =
+                column(part.column).ok_or_else(|| Failure::new("the value is not of the column's type"))?;
             if value.is_null() {
                 continue;
             }
@@ -282,7 +292,8 @@ impl Kind {
             _ => {}
         }
         let leaf = value.leaf(data_type);
-        let leaf = leaf.ok_or_else(|| Failure::new(format!("{data_type} wanted, the value is {}", value.describe())))?;
+        let leaf = leaf
+            .ok_or_else(|| Failure::new(format!("{data_type} wanted, the value is {}", value.describe())))?;
         match (self, &leaf) {
             (Self::Scalar(scalar), leaf) => put_scalar(out, *scalar, leaf),
             (Self::Enum(names), Leaf::Text(name)) => {
@@ -439,7 +450,8 @@ impl Part {
                     item => Ok(item),
                 };
                 if !packed {
-                    return (0..count).try_for_each(|i| self.tagged(out, item(i)?).map_err(|e| e.in_element(i)));
+                    return (0..count)
+                        .try_for_each(|i| self.tagged(out, item(i)?).map_err(|e| e.in_element(i)));
                 }
                 if count == 0 {
                     return Ok(());
