@@ -55,12 +55,15 @@ pub(super) fn encoded(indexes: &[i32]) -> Vec<u8> {
     out
 }
 
+/// What is kept; the reason where a message can never be used.
+type Compiled<P> = Result<Arc<P>, Arc<str>>;
+
 /// A writer's schema with what was compiled for each of its messages.
 pub(super) struct Messages<P> {
     pub(super) definition: ProtobufDefinition,
     pub(super) text: Arc<str>,
     /// By full name: as many as the schema has messages, at most.
-    compiled: Mutex<HashMap<String, Result<Arc<P>, Arc<str>>>>,
+    compiled: Mutex<HashMap<String, Compiled<P>>>,
 }
 
 impl<P> Messages<P> {
