@@ -1,133 +1,123 @@
-//! Compatibility levels and the check of an Avro schema against earlier ones.
+//! Whether a schema may follow earlier ones, with Confluent's words for why not.
 
-use apache_avro::Schema;
-use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
-use serde::{Deserialize, Serialize};
+use crate::config::{Config, Level};
+use crate::definitions::Definitions;
+use crate::draft::Candidate;
+use crate::error::Error;
+use crate::state::{State, Stored, Version};
+use bd_schema::{Definition, Incompatibility, SchemaType};
+use serde_json::Value;
 
-/// A compatibility level, by Confluent's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Level {
-    /// No check.
-    None,
-    /// The new schema reads what the latest one wrote.
-    Backward,
-    /// The new schema reads what any earlier one wrote.
-    BackwardTransitive,
-    /// The latest schema reads what the new one writes.
-    Forward,
-    /// All earlier schemas read what the new one writes.
-    ForwardTransitive,
-    /// Both ways with the latest one.
-    Full,
-    /// Both ways with all earlier ones.
-    FullTransitive,
-}
+/// A longer text of an earlier schema is cut in messages.
+const MAX_SHOWN: usize = 10 * 1024;
+const OTHER_TYPE: &str = "Incompatible because of different schema type";
 
-impl Level {
-    /// The level of that name, in any case.
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_uppercase().as_str() {
-            "NONE" => Self::None,
-            "BACKWARD" => Self::Backward,
-            "BACKWARD_TRANSITIVE" => Self::BackwardTransitive,
-            "FORWARD" => Self::Forward,
-            "FORWARD_TRANSITIVE" => Self::ForwardTransitive,
-            "FULL" => Self::Full,
-            "FULL_TRANSITIVE" => Self::FullTransitive,
-            _ => return None,
-        })
+/// What keeps `new` from following `earlier` versions (ascending) of a subject; empty: nothing.
+pub(crate) fn check(
+    definitions: &Definitions,
+    state: &State,
+    subject: &str,
+    new: &Candidate,
+    earlier: &[&Version],
+    config: &Config,
+) -> Result<Vec<String>, Error> {
+    let level = config.compatibility_level.unwrap_or(Level::Backward);
+    let validate_fields = config.validate_fields.unwrap_or(false);
+    let mut messages = Vec::new();
+    if validate_fields {
+        messages.extend(reserved_fields(&new.stored, earlier.last().map(|v| &*v.schema)));
     }
-
-    fn transitive(self) -> bool {
-        matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
-    }
-
-    fn new_reads_old(self) -> bool {
-        matches!(self, Self::Backward | Self::BackwardTransitive | Self::Full | Self::FullTransitive)
-    }
-
-    fn old_reads_new(self) -> bool {
-        matches!(self, Self::Forward | Self::ForwardTransitive | Self::Full | Self::FullTransitive)
-    }
-}
-
-/// What keeps `new` from following `earlier` (each a version and its schema, ascending); empty: compatible.
-pub(crate) fn check(new: &Schema, earlier: &[(u32, Schema)], level: Level) -> Vec<String> {
-    if level == Level::None {
-        return Vec::new();
-    }
-    let from = if level.transitive() { 0 } else { earlier.len().saturating_sub(1) };
-    let mut faults = Vec::new();
-    // The latest first, as its faults are what a person looks for.
-    for (version, old) in earlier[from..].iter().rev() {
-        if level.new_reads_old() {
-            faults.extend(cannot_read(old, new).map(|f| {
-                format!("{{oldSchemaVersion: {version}, reader: 'new', message: '{f}'}}, {{compatibility: '{level:?}'}}")
-            }));
-        }
-        if level.old_reads_new() {
-            faults.extend(cannot_read(new, old).map(|f| {
-                format!("{{oldSchemaVersion: {version}, reader: 'old', message: '{f}'}}, {{compatibility: '{level:?}'}}")
-            }));
+    let group = |schema: &Stored| {
+        let properties = schema.metadata.as_ref().map(|m| &m.properties);
+        properties.zip(config.compatibility_group.as_ref()).and_then(|(p, group)| p.get(group).cloned())
+    };
+    let own = group(&new.stored);
+    let mut comparable = earlier.iter().rev().filter(|v| group(&v.schema) == own);
+    while level != Level::None
+        && let Some(version) = comparable.next()
+    {
+        let faults = if version.schema.schema_type == new.stored.schema_type {
+            let old = definitions.of(state, subject, version)?;
+            compare(&new.definition, &old, version, level)
+        } else {
+            vec![OTHER_TYPE.to_owned()]
+        };
+        let done = !level.is_transitive() || !faults.is_empty();
+        messages.extend(faults);
+        if done {
+            break;
         }
     }
-    faults
+    if !messages.is_empty() {
+        messages.push(format!("{{validateFields: '{validate_fields}', compatibility: '{level}'}}"));
+    }
+    Ok(messages)
 }
 
-fn cannot_read(writer: &Schema, reader: &Schema) -> Option<String> {
-    match SchemaCompatibility::can_read(writer, reader) {
-        Ok(Compatibility::Full) => None,
-        Ok(Compatibility::Partial) => {
-            Some("a union or enum of the writer has members that the reader does not have".into())
-        }
-        Err(error) => Some(error.to_string()),
+fn compare(new: &Definition, old: &Definition, version: &Version, level: Level) -> Vec<String> {
+    let schema_type = version.schema.schema_type;
+    let mut messages = Vec::new();
+    if level.old_reads_new() {
+        let faults = old.incompatibilities(new);
+        messages.extend(faults.iter().map(|fault| shown(schema_type, fault, "old", "new")));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(fields: &str) -> Schema {
-        Schema::parse_str(&format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#)).unwrap()
+    // As Confluent: of both ways, the earlier schema is shown with the faults of the second.
+    let mut show_schema = !level.new_reads_old() && !messages.is_empty();
+    if level.new_reads_old() {
+        let faults = new.incompatibilities(old);
+        show_schema = !faults.is_empty();
+        messages.extend(faults.iter().map(|fault| shown(schema_type, fault, "new", "old")));
     }
-
-    /// Which levels allow the second schema after the first.
-    #[test]
-    fn each_level_allows_what_its_name_says() {
-        use Level::{Backward, Forward, Full, None};
-        let a = r#"{"name":"a","type":"long"}"#;
-        let with_default =
-            r#"{"name":"a","type":"long"},{"name":"b","type":["null","string"],"default":null}"#;
-        let without_default = r#"{"name":"a","type":"long"},{"name":"b","type":"string"}"#;
-        for (old, new, allowed) in [
-            (a, with_default, vec![None, Backward, Forward, Full]),
-            (a, without_default, vec![None, Forward]),
-            (without_default, a, vec![None, Backward]),
-            (a, r#"{"name":"a","type":"double"}"#, vec![None, Backward]),
-            (a, r#"{"name":"a","type":"string"}"#, vec![None]),
-            (r#"{"name":"a","type":["null","long"]}"#, a, vec![None, Forward]),
-        ] {
-            for level in [None, Backward, Forward, Full] {
-                let faults = check(&record(new), &[(1, record(old))], level);
-                assert_eq!(
-                    faults.is_empty(),
-                    allowed.contains(&level),
-                    "{old} -> {new} {level:?}: {faults:?}"
-                );
+    if show_schema {
+        messages.push(format!("{{oldSchemaVersion: {}}}", version.version));
+        let text = &*version.schema.text;
+        messages.push(match text.len() <= MAX_SHOWN {
+            true => format!("{{oldSchema: '{text}'}}"),
+            false => {
+                format!("{{oldSchema: <truncated> '{}...'}}", &text[..text.floor_char_boundary(MAX_SHOWN)])
             }
-        }
+        });
     }
+    messages
+}
 
-    #[test]
-    fn only_transitive_levels_look_beyond_the_latest_version() {
-        let one = record(r#"{"name":"a","type":"long"}"#);
-        let two = record("");
-        let three = record(r#"{"name":"a","type":"string","default":""}"#);
-        let earlier = [(1, one), (2, two)];
-        assert!(check(&three, &earlier, Level::Backward).is_empty());
-        let faults = check(&three, &earlier, Level::BackwardTransitive);
-        assert!(faults.len() == 1 && faults[0].contains("oldSchemaVersion: 1"), "{faults:?}");
+/// A fault as Confluent shows it, which differs by the language; that of JSON Schema has a quote of the wrong kind there too.
+fn shown(schema_type: SchemaType, fault: &Incompatibility, reader: &str, writer: &str) -> String {
+    let (rule, description) = (fault.rule, fault.describe(reader, writer));
+    match schema_type {
+        SchemaType::Avro => {
+            let additional = fault.additional.as_deref().unwrap_or_default();
+            format!("{{errorType:'{rule}', description:'{description}', additionalInfo:'{additional}'}}")
+        }
+        SchemaType::Json => format!("{{errorType:\"{rule}\", description:\"{description}'}}"),
+        SchemaType::Protobuf => format!("{{errorType:\"{rule}\", description:\"{description}\"}}"),
+    }
+}
+
+/// The property `confluent:reserved` names fields that must stay reserved, and that the schema must not have.
+fn reserved_fields(new: &Stored, latest: Option<&Stored>) -> Vec<String> {
+    let reserved = |schema: &Stored| schema.metadata.as_ref().map(|m| m.reserved()).unwrap_or_default();
+    let (now, before) = (reserved(new), latest.map(reserved).unwrap_or_default());
+    let removed = before.difference(&now).map(|field| {
+        format!(
+            "The new schema has reserved field {field} removed from its metadata which is present in the old \
+             schema's metadata."
+        )
+    });
+    let taken = now.iter().filter(|field| has_field(new, field));
+    let taken =
+        taken.map(|field| format!("The new schema has field that conflicts with the reserved field {field}."));
+    removed.chain(taken).collect()
+}
+
+fn has_field(schema: &Stored, field: &str) -> bool {
+    let Ok(json) = serde_json::from_str::<Value>(&schema.text) else { return false };
+    match schema.schema_type {
+        SchemaType::Avro => {
+            let fields = json.get("fields").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            fields.iter().any(|f| f.get("name").and_then(Value::as_str) == Some(field))
+        }
+        SchemaType::Json => json.get("properties").is_some_and(|p| p.get(field).is_some()),
+        SchemaType::Protobuf => false,
     }
 }

@@ -1,23 +1,33 @@
 //! The schema registry: Confluent's REST interface over a `_schemas` topic in Confluent's record format.
 //!
 //! ```text
-//!  REST (router) ─▶ Registry ─ register ─▶ _schemas (the only store; a record is durable before its id is told)
-//!                      ▲  └──── catch up ◀── _schemas
+//!  REST (router) ─▶ Registry ─ decide ─▶ Store ─ append ─▶ _schemas (all there is; durable before it is told)
+//!                      ▲                   │ State ◀─ catch up ─┘
 //!  codecs in process ──┘ (trait SchemaRegistry)
 //! ```
 //! What stands in the topic is all there is. Several registries on one topic agree, because the
-//! log's order decides who was first.
+//! log's order decides. What depends on a schema's language is asked of [`bd_schema::Definition`].
 //!
-//! Not here yet: JSON Schema and Protobuf, references, modes other than READWRITE, contexts, paging, security.
+//! Not here: Confluent's enterprise parts (exporters, encryption keys, associations, the application of rules). Rules are kept and
+//! given to clients, which apply them.
 
 mod compatibility;
+mod config;
+mod definitions;
+mod draft;
+mod entity;
 mod error;
+mod manage;
+mod md5;
 mod record;
+mod register;
 mod registry;
 mod rest;
 mod state;
+mod store;
+mod subject;
 
-pub use compatibility::Level;
+pub use config::{Level, Mode};
 pub use error::Error;
 pub use registry::{Registry, RegistryConfig};
 pub use rest::router;

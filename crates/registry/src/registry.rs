@@ -1,59 +1,74 @@
-//! The registry itself: the state in memory, and the topic that it is read from and written to.
+//! The registry: what it is asked for, over the [`Store`].
 
-use crate::compatibility::{self, Level};
+use crate::config::{Config, Level};
+use crate::definitions::{self, Definitions};
+use crate::draft::{Candidate, Draft};
 use crate::error::Error;
-use crate::record::{Change, SchemaValue};
-use crate::state::{State, Stored, Version};
-use apache_avro::Schema as AvroSchema;
-use bd_cluster::{
-    Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordsBuilder, TopicPartition,
-    Writer, WriterConfig,
-};
+use crate::md5::Digest;
+use crate::state::{Filter, State, Stored, Version};
+use crate::store::Store;
+use crate::subject::{self, Qualified};
+use crate::{compatibility, entity};
+use bd_cluster::Cluster;
 use bd_schema::{NewSchema, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText};
-use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// An answer of the cluster is waited for at most so long.
-const WAIT: Duration = Duration::from_secs(30);
-/// So many bytes are read at once.
-const READ_BYTES: usize = 1 << 20;
 
 /// How a registry runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryConfig {
     /// The topic, Confluent's `kafkastore.topic`. Created with one partition, compacted, where it is absent.
     pub topic: String,
+    /// The level where none is set, Confluent's `schema.compatibility.level`.
+    pub level: Level,
+    /// Whether modes may be changed, Confluent's `mode.mutability`.
+    pub mode_mutability: bool,
+    /// Whether it writes, Confluent's `leader.eligibility`. One that does not only reads what others write.
+    pub leader_eligibility: bool,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { topic: "_schemas".into() }
+        Self {
+            topic: "_schemas".into(),
+            level: Level::Backward,
+            mode_mutability: true,
+            leader_eligibility: true,
+        }
     }
 }
 
 /// A schema registry over a topic. Calls block.
 pub struct Registry {
-    state: RwLock<State>,
-    log: Mutex<Log>,
-    cluster: Arc<dyn Cluster>,
-    partition: TopicPartition,
+    pub(crate) store: Store,
+    pub(crate) definitions: Definitions,
+    pub(crate) mode_mutability: bool,
+    cluster: String,
 }
 
-struct Log {
-    reader: Box<dyn Reader>,
-    writer: Box<dyn Writer>,
-    position: i64,
-}
-
-/// A version with its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A version of a subject with its schema.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found {
     pub(crate) subject: String,
     pub(crate) version: u32,
     pub(crate) id: u32,
-    pub(crate) text: Arc<str>,
-    pub(crate) schema_type: Option<String>,
+    pub(crate) deleted: bool,
+    /// When it was written, ms since epoch; `None`: just now.
+    pub(crate) time: Option<i64>,
+    pub(crate) schema: Arc<Stored>,
+}
+
+impl Found {
+    pub(crate) fn new(subject: &str, version: &Version) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            version: version.version,
+            id: version.id,
+            deleted: version.deleted,
+            time: Some(version.time),
+            schema: version.schema.clone(),
+        }
+    }
 }
 
 /// Which version of a subject.
@@ -65,12 +80,28 @@ pub(crate) enum Which {
 
 impl Which {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        match text.parse::<i64>() {
-            _ if text.eq_ignore_ascii_case("latest") => Ok(Self::Latest),
+        let trimmed = text.trim();
+        match trimmed.parse::<i32>() {
+            _ if trimmed.eq_ignore_ascii_case("latest") => Ok(Self::Latest),
             Ok(-1) => Ok(Self::Latest),
-            Ok(n) if (1..=i64::from(i32::MAX)).contains(&n) => Ok(Self::Number(n as u32)),
+            Ok(n) if n > 0 => Ok(Self::Number(n.unsigned_abs())),
             _ => Err(Error::InvalidVersion(text.into())),
         }
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Self::Latest => -1,
+            Self::Number(n) => n.into(),
+        }
+    }
+
+    pub(crate) fn of(self, state: &State, subject: &str, deleted: bool) -> Option<Version> {
+        let version = match self {
+            Self::Latest => state.latest(subject),
+            Self::Number(n) => state.version(subject, n).filter(|v| deleted || !v.deleted),
+        };
+        version.cloned()
     }
 }
 
@@ -80,301 +111,256 @@ impl Registry {
     /// # Errors
     /// The cluster's; a topic of more than one partition.
     pub fn open(cluster: Arc<dyn Cluster>, config: &RegistryConfig) -> Result<Self, Error> {
-        let topic = &config.topic;
-        if cluster.topic(topic)?.is_none() {
-            match cluster.create_topic(&NewTopic::new(topic, 1).with("cleanup.policy", "compact")) {
-                Ok(()) | Err(ClusterError::TopicExists(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if let Some(info) = cluster.topic(topic)?.filter(|info| info.partitions != 1) {
-            let count = info.partitions;
-            return Err(Error::Store(format!(
-                "topic {topic} has {count} partitions, a registry's topic has one, so that its order decides"
-            )));
-        }
-        let partition = TopicPartition::new(topic.as_str(), 0);
-        let position = cluster.offset(&partition, OffsetSpec::Earliest)?;
-        let client_id = "bd-registry".to_owned();
-        let mut reader =
-            cluster.open_reader(ReaderConfig { client_id: client_id.clone(), ..ReaderConfig::default() })?;
-        reader.assign(&partition, position)?;
-        let writer = cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?;
-        let log = Mutex::new(Log { reader, writer, position });
-        let registry = Self { state: RwLock::default(), log, cluster, partition };
-        registry.catch_up(&mut registry.log.lock())?;
-        Ok(registry)
+        let name = cluster.name();
+        let state = State::new(config.level);
+        let store = Store::open(cluster, &config.topic, state, config.leader_eligibility)?;
+        let mode_mutability = config.mode_mutability;
+        Ok(Self { store, definitions: Definitions::default(), mode_mutability, cluster: name })
     }
 
-    /// Applies what was written since the last call, by whomever.
-    fn catch_up(&self, log: &mut Log) -> Result<(), Error> {
-        let end = self.cluster.offset(&self.partition, OffsetSpec::Latest)?;
-        let deadline = Instant::now() + WAIT;
-        while log.position < end {
-            let Some(records) = log.reader.poll(READ_BYTES, Duration::from_millis(100))? else {
-                if Instant::now() > deadline {
-                    let at = log.position;
-                    return Err(Error::Store(format!("{} cannot be read from offset {at}", self.partition)));
-                }
-                continue;
-            };
-            let mut state = self.state.write();
-            for record in records.iter() {
-                match record.key.map(|key| Change::decode(key, record.value)) {
-                    Some(Ok(Some(change))) => state.apply(change),
-                    Some(Ok(None)) => {}
-                    Some(Err(error)) => {
-                        tracing::warn!("{} offset {}: passed over: {error}", self.partition, record.offset);
-                    }
-                    None => {
-                        tracing::warn!("{} offset {}: passed over: no key", self.partition, record.offset)
-                    }
-                }
-            }
-            log.position = records.next_offset;
-        }
-        Ok(())
+    /// The name of the cluster whose topic it keeps.
+    pub(crate) fn cluster(&self) -> &str {
+        &self.cluster
     }
 
-    /// Writes a change; it is durable and applied when this returns.
-    fn write(&self, log: &mut Log, change: &Change) -> Result<(), Error> {
-        let (key, value) = change.encode().map_err(|e| Error::Store(e.to_string()))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        let mut records = RecordsBuilder::new();
-        records.push(Some(&key), value.as_deref(), now, &[]);
-        log.writer.append(&self.partition, records)?.wait(WAIT)?;
-        self.catch_up(log)
-    }
-
-    /// The state as of now.
-    fn fresh<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Error> {
-        self.catch_up(&mut self.log.lock())?;
-        Ok(read(&self.state.read()))
-    }
-
-    /// Registers an Avro schema; gives the id, the one it has if it is there already.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSchema`], [`Error::Incompatible`], [`Error::Store`].
-    pub fn register_schema(&self, subject: &str, schema: &str) -> Result<u32, Error> {
-        valid_subject(subject)?;
-        let (parsed, text) = parse(schema)?;
-        let mut log = self.log.lock();
-        loop {
-            self.catch_up(&mut log)?;
-            let value = {
-                let state = self.state.read();
-                let id = state.id_of(&text);
-                let versions = state.versions(subject, false);
-                if let Some(id) = id.filter(|id| versions.iter().any(|v| v.id == *id)) {
-                    return Ok(id);
-                }
-                let level = state.level(Some(subject));
-                let faults = compatibility::check(&parsed, &earlier(&state, &versions)?, level);
-                if !faults.is_empty() {
-                    let details = faults.join(", ");
-                    return Err(Error::Incompatible { subject: subject.into(), details });
-                }
-                SchemaValue {
-                    subject: subject.into(),
-                    version: state.next_version(subject),
-                    id: id.unwrap_or_else(|| state.next_id()),
-                    schema_type: None,
-                    schema: text.clone(),
-                    deleted: false,
-                }
-            };
-            let (version, id) = (value.version, value.id);
-            self.write(&mut log, &Change::Schema(value))?;
-            // Another registry may have been faster in the log: then the number is not ours, and it goes round again.
-            let state = self.state.read();
-            let ours = state.versions(subject, false).iter().any(|v| v.version == version && v.id == id);
-            if ours && state.id_of(&text) == Some(id) {
-                return Ok(id);
-            }
-        }
-    }
-
-    /// The place of an equal schema under the subject.
-    pub(crate) fn lookup(&self, subject: &str, schema: &str, deleted: bool) -> Result<Found, Error> {
-        let (_, text) = parse(schema)?;
-        self.fresh(|state| {
-            let versions = state.versions(subject, deleted);
-            if versions.is_empty() {
-                return Err(Error::SubjectNotFound(subject.into()));
-            }
-            let id = state.id_of(&text).ok_or(Error::SchemaTextNotFound)?;
-            let version = versions.iter().rev().find(|v| v.id == id).ok_or(Error::SchemaTextNotFound)?;
-            found(state, subject, version)
-        })?
-    }
-
-    pub(crate) fn subjects(&self, deleted: bool) -> Result<Vec<String>, Error> {
-        self.fresh(|state| state.subjects(deleted))
-    }
-
-    pub(crate) fn versions(&self, subject: &str, deleted: bool) -> Result<Vec<u32>, Error> {
-        let versions = self.fresh(|state| state.versions(subject, deleted))?;
-        match versions.is_empty() {
-            true => Err(Error::SubjectNotFound(subject.into())),
-            false => Ok(versions.iter().map(|v| v.version).collect()),
-        }
-    }
-
-    pub(crate) fn version(&self, subject: &str, which: Which, deleted: bool) -> Result<Found, Error> {
-        self.fresh(|state| {
-            let version = pick(state, subject, which, deleted)?;
-            found(state, subject, &version)
-        })?
-    }
-
-    /// The schema of that id, with its type (`None`: Avro).
-    pub(crate) fn by_id(&self, id: u32) -> Result<Stored, Error> {
-        if let Some(stored) = self.state.read().schema(id) {
-            return Ok(stored.clone());
+    /// The schema of an id, under the subject or within the context of that name (empty: the default context). Without asking the
+    /// topic where it is known.
+    pub(crate) fn by_id(&self, id: u32, name: &str) -> Result<Found, Error> {
+        let find = |state: &State| {
+            let (subject, version) = state.find_id(id, name)?;
+            state.version(subject, *version).map(|version| Found::new(subject, version))
+        };
+        if let Some(found) = self.store.known(find) {
+            return Ok(found);
         }
         // Another registry may have written it since.
-        self.fresh(|state| state.schema(id).cloned())?.ok_or(Error::SchemaNotFound(id))
+        self.store.fresh(find)?.ok_or(Error::SchemaNotFound(id))
     }
 
-    pub(crate) fn places_of(&self, id: u32, deleted: bool) -> Result<Vec<(String, u32)>, Error> {
-        self.fresh(|state| match state.schema(id) {
-            Some(_) => Ok(state.places_of(id, deleted)),
-            None => Err(Error::SchemaNotFound(id)),
+    /// The greatest id of a subject's context.
+    pub(crate) fn max_id(&self, subject: &str) -> u32 {
+        self.store.known(|state| state.max_id(subject)).unwrap_or(1)
+    }
+
+    /// Where the schema of an id stands.
+    pub(crate) fn places(&self, id: u32, name: &str, deleted: bool) -> Result<Vec<(String, u32)>, Error> {
+        self.store.fresh(|state| {
+            let (subject, _) = state.find_id(id, name).ok_or(Error::SchemaTextNotFound)?;
+            let places = state.places(Qualified::parse(subject).context, id).iter();
+            let live = |subject: &str, n: u32| state.version(subject, n).is_some_and(|v| deleted || !v.deleted);
+            Ok(places.filter(|(s, n)| live(s, *n)).map(|(s, n)| (s.to_string(), *n)).collect())
         })?
     }
 
-    /// Deletes a subject; gives its versions.
-    pub(crate) fn delete_subject(&self, subject: &str, permanent: bool) -> Result<Vec<u32>, Error> {
-        let mut log = self.log.lock();
-        self.catch_up(&mut log)?;
-        let (all, live) = {
-            let state = self.state.read();
-            (state.versions(subject, true), state.versions(subject, false))
-        };
-        let numbers = |versions: &[Version]| versions.iter().map(|v| v.version).collect::<Vec<_>>();
-        match (all.last(), live.is_empty(), permanent) {
-            (None, ..) => Err(Error::SubjectNotFound(subject.into())),
-            (Some(_), true, false) => Err(Error::SubjectSoftDeleted(subject.into())),
-            (Some(_), false, true) => Err(Error::SubjectNotSoftDeleted(subject.into())),
-            (Some(_), true, true) => {
-                for version in numbers(&all) {
-                    self.write(&mut log, &Change::Purge { subject: subject.into(), version })?;
-                }
-                Ok(numbers(&all))
-            }
-            (Some(last), false, false) => {
-                let change = Change::DeleteSubject { subject: subject.into(), version: last.version };
-                self.write(&mut log, &change)?;
-                Ok(numbers(&live))
-            }
+    /// A schema by its guid.
+    pub(crate) fn by_guid(&self, guid: &str) -> Result<Found, Error> {
+        let (context, id) =
+            self.ids_of_guid(guid)?.into_iter().next().ok_or_else(|| Error::GuidNotFound(guid.into()))?;
+        self.by_id(id, &subject::prefix_of(&context)).map_err(|_| Error::GuidNotFound(guid.into()))
+    }
+
+    /// The contexts and ids of a schema by its guid.
+    pub(crate) fn ids_of_guid(&self, guid: &str) -> Result<Vec<(String, u32)>, Error> {
+        match Digest::parse(guid) {
+            Some(digest) => self.store.fresh(|state| state.find_digest(digest)),
+            None => Ok(Vec::new()),
         }
     }
 
-    /// Deletes a version; gives its number.
-    pub(crate) fn delete_version(&self, subject: &str, which: Which, permanent: bool) -> Result<u32, Error> {
-        let mut log = self.log.lock();
-        self.catch_up(&mut log)?;
-        let (version, found) = {
-            let state = self.state.read();
-            let version = pick(&state, subject, which, permanent)?;
-            let found = found(&state, subject, &version)?;
-            (version, found)
-        };
-        let number = version.version;
-        let change = match permanent {
-            true if !version.deleted => {
-                return Err(Error::VersionNotSoftDeleted(subject.into(), number.into()));
-            }
-            true => Change::Purge { subject: subject.into(), version: number },
-            false => Change::Schema(SchemaValue {
-                subject: subject.into(),
-                version: number,
-                id: found.id,
-                schema_type: found.schema_type,
-                schema: found.text.to_string(),
-                deleted: true,
-            }),
-        };
-        self.write(&mut log, &change)?;
-        Ok(number)
+    pub(crate) fn subjects(&self, prefix: &str, filter: Filter) -> Result<Vec<String>, Error> {
+        self.store.fresh(|state| {
+            let deleted = |versions: &[Version]| versions.iter().all(|v| v.deleted);
+            let all = state.with_prefix(prefix).filter(|(_, versions)| filter.takes(deleted(versions)));
+            all.map(|(subject, _)| subject.to_string()).collect()
+        })
     }
 
-    /// The level set for a subject (`None`: for all); with `or_global`, the one that holds.
-    pub(crate) fn level(&self, subject: Option<&str>, or_global: bool) -> Result<Level, Error> {
-        self.fresh(|state| match (subject, state.own_level(subject)) {
-            (_, Some(level)) => Ok(level),
-            (Some(subject), None) if !or_global => Err(Error::NoSubjectLevel(subject.into())),
-            _ => Ok(state.level(subject)),
+    /// The versions of a subject, ascending.
+    pub(crate) fn versions(&self, subject: &str, filter: Filter) -> Result<Vec<Version>, Error> {
+        let subject = subject::normalized(subject);
+        self.store.fresh(|state| {
+            if !state.has_subject(&subject, filter != Filter::Live) {
+                return Err(Error::SubjectNotFound(subject.clone()));
+            }
+            let versions = state.versions(&subject).iter();
+            Ok(versions.filter(|v| filter.takes(v.deleted)).cloned().collect())
         })?
     }
 
-    /// Sets a level, or takes a subject's own level away; gives the one that held.
-    pub(crate) fn set_level(&self, subject: Option<&str>, level: Option<Level>) -> Result<Level, Error> {
-        let mut log = self.log.lock();
-        self.catch_up(&mut log)?;
-        let before = {
-            let state = self.state.read();
-            match (subject, level, state.own_level(subject)) {
-                (Some(subject), None, None) => return Err(Error::NoSubjectLevel(subject.into())),
-                _ => state.level(subject),
+    /// A version of a subject; a subject without a context is looked for in all of them.
+    pub(crate) fn version(&self, subject: &str, which: Which, deleted: bool) -> Result<Found, Error> {
+        let subject = subject::normalized(subject);
+        self.store.fresh(|state| {
+            let names = std::iter::once(subject.clone()).chain(state.in_other_contexts(&subject));
+            let mut found = names.filter_map(|name| Some((which.of(state, &name, deleted)?, name)));
+            match found.next() {
+                Some((version, name)) => Ok(Found::new(&name, &version)),
+                None if !state.has_subject(&subject, deleted) => Err(Error::SubjectNotFound(subject.clone())),
+                None => Err(Error::VersionNotFound(which.number())),
             }
-        };
-        self.write(&mut log, &Change::Level { subject: subject.map(str::to_owned), level })?;
-        Ok(before)
+        })?
     }
 
-    /// What keeps a schema from following the versions of a subject: one of them, or as the level says.
+    /// The latest version whose metadata has these properties.
+    pub(crate) fn with_properties(
+        &self,
+        subject: &str,
+        properties: &BTreeMap<String, String>,
+        deleted: bool,
+    ) -> Result<Found, Error> {
+        let subject = subject::normalized(subject);
+        let has = |metadata: &entity::Metadata| {
+            properties.iter().all(|(name, value)| metadata.properties.get(name) == Some(value))
+        };
+        self.store.fresh(|state| {
+            let mut versions = state.versions(&subject).iter().rev().filter(|v| deleted || !v.deleted);
+            match versions.find(|v| v.schema.metadata.as_deref().is_some_and(has)) {
+                Some(version) => Ok(Found::new(&subject, version)),
+                None if state.has_subject(&subject, deleted) => Err(Error::SchemaTextNotFound),
+                None => Err(Error::SubjectNotFound(subject.clone())),
+            }
+        })?
+    }
+
+    /// The ids of the schemas that refer to a version.
+    pub(crate) fn referenced_by(
+        &self,
+        subject: &str,
+        which: Which,
+        deleted: bool,
+    ) -> Result<Vec<u32>, Error> {
+        let found = self.version(subject, which, true)?;
+        let all = self.store.known(|state| state.referenced_by(&found.subject, found.version, deleted));
+        Ok(all.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// The versions of the subjects of a prefix, each with the subjects that are aliases of its own where those are asked for.
+    pub(crate) fn all(&self, asked: &Listing) -> Result<Vec<(Found, Vec<String>)>, Error> {
+        self.store.fresh(|state| {
+            let mut found = Vec::new();
+            let mut wanted = asked.offset.saturating_add(asked.limit);
+            for (subject, versions) in state.with_prefix(&asked.prefix) {
+                let taken = versions.iter().filter(|v| asked.filter.takes(v.deleted));
+                let first = if asked.latest_only { taken.clone().count().saturating_sub(1) } else { 0 };
+                let fits = |v: &&Version| match &asked.rule_type {
+                    Some(rule_type) => v.schema.rule_set.as_ref().is_some_and(|r| r.has_type(rule_type)),
+                    None => true,
+                };
+                for version in taken.skip(first).filter(fits).take(wanted) {
+                    found.push(Found::new(subject, version));
+                    wanted -= 1;
+                }
+                if wanted == 0 {
+                    break;
+                }
+            }
+            let aliases = if asked.aliases { state.aliases() } else { BTreeMap::new() };
+            let page = found.into_iter().skip(asked.offset);
+            page.map(|found| {
+                let aliases = aliases.get(&found.subject).cloned().unwrap_or_default();
+                (found, aliases)
+            })
+            .collect()
+        })
+    }
+
+    pub(crate) fn contexts(&self) -> Result<Vec<String>, Error> {
+        self.store.fresh(State::contexts)
+    }
+
+    /// The subject that stands for this one: its alias, where it has one.
+    pub(crate) fn alias(&self, subject: &str) -> Option<String> {
+        self.store.known(|state| state.resolved(&subject::normalized(subject)))
+    }
+
+    /// What keeps a schema from following versions of a subject: one of them (of none where the latest is meant and there is none),
+    /// or those that the level looks at.
     pub(crate) fn check(
         &self,
         subject: &str,
         which: Option<Which>,
-        schema: &str,
+        draft: &Draft,
+        normalize: bool,
     ) -> Result<Vec<String>, Error> {
-        let (parsed, _) = parse(schema)?;
-        self.fresh(|state| {
-            let versions = match which {
-                Some(which) => vec![pick(state, subject, which, false)?],
-                None => state.versions(subject, false),
+        let subject = subject::normalized(subject);
+        self.store.fresh(|state| {
+            let one = which.map(|which| (which, which.of(state, &subject, false)));
+            let earlier: Vec<&Version> = match &one {
+                Some((_, Some(version))) => vec![version],
+                Some((Which::Latest, None)) => Vec::new(),
+                Some((which, None)) => return Err(Error::VersionNotFound(which.number())),
+                None => state.versions(&subject).iter().filter(|v| !v.deleted).collect(),
             };
-            Ok(compatibility::check(&parsed, &earlier(state, &versions)?, state.level(Some(subject))))
+            let config = state.config(&subject);
+            let candidate = self.candidate(state, &subject, &config, draft, normalize)?;
+            compatibility::check(&self.definitions, state, &subject, &candidate, &earlier, &config)
         })?
+    }
+
+    fn candidate(
+        &self,
+        state: &State,
+        subject: &str,
+        config: &Config,
+        draft: &Draft,
+        normalize: bool,
+    ) -> Result<Candidate, Error> {
+        let normalize = normalize || config.normalize == Some(true);
+        let candidate = draft.parse(state, subject, normalize)?;
+        candidate.ok_or_else(|| Error::InvalidSchema("Empty schema".into()))
+    }
+
+    /// A version's schema with all that it refers to.
+    pub(crate) fn text(&self, found: &Found) -> Result<SchemaText, Error> {
+        self.store.known(|state| {
+            let version = state.version(&found.subject, found.version);
+            let version = version.ok_or(Error::SchemaNotFound(found.id))?;
+            definitions::text(state, &found.subject, version).map_err(Error::InvalidSchema)
+        })
     }
 
     /// Prometheus text of what there is.
     pub fn metrics(&self) -> String {
-        let state = self.state.read();
+        let (schemas, subjects) = self.store.known(|state| (state.schema_count(), state.subject_count()));
         format!(
-            "# HELP bd_registry_schemas Schemas by id.\n# TYPE bd_registry_schemas gauge\nbd_registry_schemas {}\n\
+            "# HELP bd_registry_schemas Schemas by id.\n# TYPE bd_registry_schemas gauge\nbd_registry_schemas {schemas}\n\
              # HELP bd_registry_subjects Subjects with a version.\n# TYPE bd_registry_subjects gauge\n\
-             bd_registry_subjects {}\n",
-            state.len(),
-            state.subjects(false).len()
+             bd_registry_subjects {subjects}\n"
         )
     }
 }
 
+/// Which of all versions are asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Listing {
+    pub(crate) prefix: String,
+    pub(crate) filter: Filter,
+    pub(crate) latest_only: bool,
+    pub(crate) aliases: bool,
+    /// Only those with a rule of that type.
+    pub(crate) rule_type: Option<String>,
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
+}
+
 impl SchemaRegistry for Registry {
     fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
-        self.by_id(id)
-            .map(|stored| Arc::new(SchemaText::avro(stored.text)))
-            .map_err(|e| as_client_sees("", e))
+        let found = self.by_id(id, "").and_then(|found| self.text(&found));
+        found.map(Arc::new).map_err(|e| as_client_sees("", e))
     }
 
     fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
-        self.register_schema(subject, &schema.text).map_err(|e| as_client_sees(subject, e))
+        let registered = self.register_draft(subject, &Draft::from(schema), false, false);
+        registered.map(|found| found.id).map_err(|e| as_client_sees(subject, e))
     }
 
     fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
-        match self.version(subject, Which::Latest, false) {
-            Ok(found) => Ok(Some(RegisteredSchema {
-                id: found.id,
-                version: found.version,
-                schema: Arc::new(SchemaText::avro(found.text)),
-            })),
-            Err(Error::SubjectNotFound(_) | Error::VersionNotFound(_)) => Ok(None),
-            Err(error) => Err(as_client_sees(subject, error)),
-        }
+        let found = match self.version(subject, Which::Latest, false) {
+            Err(Error::SubjectNotFound(_) | Error::VersionNotFound(_)) => return Ok(None),
+            found => found.and_then(|found| Ok((self.text(&found)?, found))),
+        };
+        let (schema, found) = found.map_err(|e| as_client_sees(subject, e))?;
+        Ok(Some(RegisteredSchema { id: found.id, version: found.version, schema: Arc::new(schema) }))
     }
 }
 
@@ -386,59 +372,4 @@ fn as_client_sees(subject: &str, error: Error) -> RegistryError {
             RegistryError::Refused { subject: subject.into(), code: other.code(), reason: other.to_string() }
         }
     }
-}
-
-/// The schema and its text without white space.
-fn parse(schema: &str) -> Result<(AvroSchema, String), Error> {
-    let invalid = |reason: String| {
-        let schema: String = schema.chars().take(200).collect();
-        Error::InvalidSchema { schema, reason }
-    };
-    // A primitive type may be given as its bare name.
-    let json = serde_json::from_str(schema).or_else(|e| match schema.trim() {
-        name if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase()) => Ok(name.into()),
-        _ => Err(invalid(e.to_string())),
-    })?;
-    let parsed = AvroSchema::parse(&json).map_err(|e| invalid(e.to_string()))?;
-    Ok((parsed, json.to_string()))
-}
-
-fn valid_subject(subject: &str) -> Result<(), Error> {
-    let bad = subject.is_empty() || subject.chars().any(char::is_control) || subject == "__GLOBAL";
-    if bad { Err(Error::InvalidSubject(subject.into())) } else { Ok(()) }
-}
-
-fn pick(state: &State, subject: &str, which: Which, deleted: bool) -> Result<Version, Error> {
-    let versions = state.versions(subject, deleted);
-    let Some(last) = versions.last() else { return Err(Error::SubjectNotFound(subject.into())) };
-    match which {
-        Which::Latest => Ok(last.clone()),
-        Which::Number(n) => {
-            let found = versions.iter().find(|v| v.version == n);
-            found.cloned().ok_or(Error::VersionNotFound(n.into()))
-        }
-    }
-}
-
-fn found(state: &State, subject: &str, version: &Version) -> Result<Found, Error> {
-    let Stored { text, schema_type } =
-        state.schema(version.id).ok_or(Error::SchemaNotFound(version.id))?.clone();
-    Ok(Found { subject: subject.into(), version: version.version, id: version.id, text, schema_type })
-}
-
-/// The Avro schemas of these versions.
-fn earlier(state: &State, versions: &[Version]) -> Result<Vec<(u32, AvroSchema)>, Error> {
-    versions
-        .iter()
-        .map(|version| {
-            let stored = state.schema(version.id).ok_or(Error::SchemaNotFound(version.id))?;
-            if let Some(other) = &stored.schema_type {
-                return Err(Error::InvalidRequest(format!(
-                    "version {} is of type {other}, which this registry does not check yet",
-                    version.version
-                )));
-            }
-            Ok((version.version, parse(&stored.text)?.0))
-        })
-        .collect()
 }

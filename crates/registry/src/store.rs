@@ -1,0 +1,257 @@
+//! The topic: read into the [`State`], written one decision after the other.
+//!
+//! Several registries may write one topic; the log's order decides. A registration is decided on the state that its registry has
+//! read, and says by a header ([`CLAIM`]) that it takes a version that was free. Where another registry took that version first, or gave
+//! the id to another schema, the record says nothing: its writer sees so when it reads it back, and decides anew. What stands in the
+//! log for a version must be its latest record there, since the topic is compacted and Confluent's registry takes the latest: so
+//! whoever writes next writes the winner's once more.
+
+use crate::error::Error;
+use crate::record::{CLAIM, Change};
+use crate::state::State;
+use bd_cluster::{
+    Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordRef, RecordsBuilder,
+    TopicPartition, Writer, WriterConfig,
+};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// An answer of the cluster is waited for at most so long.
+const WAIT: Duration = Duration::from_secs(30);
+/// So many bytes are read at once.
+const READ_BYTES: usize = 4 << 20;
+/// A batch is closed when it has so many bytes.
+const BATCH_BYTES: usize = 256 << 10;
+/// A larger record is refused: the broker's limit of a batch, less what frames it.
+const RECORD_BYTES: usize = (1 << 20) - 2048;
+/// A decision that was overtaken so often is given up.
+const ATTEMPTS: usize = 1000;
+
+/// See the module's documentation. Calls block.
+pub(crate) struct Store {
+    cluster: Arc<dyn Cluster>,
+    partition: TopicPartition,
+    state: RwLock<State>,
+    tail: Mutex<Tail>,
+    /// `None`: this registry does not write.
+    writer: Option<Mutex<Box<dyn Writer>>>,
+}
+
+/// How far the topic is read.
+struct Tail {
+    reader: Box<dyn Reader>,
+    position: i64,
+    /// Subjects and versions whose latest record says nothing.
+    overtaken: BTreeSet<(String, u32)>,
+}
+
+/// What a decision comes to: records to write, in order, and the answer.
+pub(crate) struct Decision<T> {
+    pub(crate) changes: Vec<Change>,
+    /// Its schemas take versions that were free.
+    pub(crate) claims: bool,
+    pub(crate) answer: T,
+}
+
+impl<T> Decision<T> {
+    /// Nothing is to be written.
+    pub(crate) fn nothing(answer: T) -> Self {
+        Self { changes: Vec::new(), claims: false, answer }
+    }
+
+    pub(crate) fn write(changes: Vec<Change>, answer: T) -> Self {
+        Self { changes, claims: false, answer }
+    }
+}
+
+impl Store {
+    /// Reads the topic to its end. Where it is absent and this registry writes, it is created.
+    pub(crate) fn open(
+        cluster: Arc<dyn Cluster>,
+        topic: &str,
+        state: State,
+        writes: bool,
+    ) -> Result<Self, Error> {
+        create(cluster.as_ref(), topic, writes)?;
+        let partition = TopicPartition::new(topic, 0);
+        let position = cluster.offset(&partition, OffsetSpec::Earliest)?;
+        let client_id = "bd-registry".to_owned();
+        let config = ReaderConfig { client_id: client_id.clone(), ..ReaderConfig::default() };
+        let mut reader = cluster.open_reader(config)?;
+        reader.assign(&partition, position)?;
+        let writer = match writes {
+            true => {
+                Some(Mutex::new(cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?))
+            }
+            false => None,
+        };
+        let tail = Mutex::new(Tail { reader, position, overtaken: BTreeSet::new() });
+        let store = Self { cluster, partition, state: RwLock::new(state), tail, writer };
+        store.catch_up()?;
+        Ok(store)
+    }
+
+    /// The state as far as it is read.
+    pub(crate) fn known<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.read())
+    }
+
+    /// The state as of now.
+    pub(crate) fn fresh<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Error> {
+        self.catch_up()?;
+        Ok(read(&self.state.read()))
+    }
+
+    /// Applies what was written since the last call, by whomever.
+    fn catch_up(&self) -> Result<(), Error> {
+        let end = self.cluster.offset(&self.partition, OffsetSpec::Latest)?;
+        let mut tail = self.tail.lock();
+        let deadline = Instant::now() + WAIT;
+        while tail.position < end {
+            let Some(records) = tail.reader.poll(READ_BYTES, Duration::from_millis(100))? else {
+                if Instant::now() > deadline {
+                    let at = tail.position;
+                    return Err(Error::Store(format!("{} cannot be read from offset {at}", self.partition)));
+                }
+                continue;
+            };
+            let decoded: Vec<_> = (0..records.len())
+                .zip(records.iter())
+                .filter_map(|(i, record)| {
+                    let claims = records.headers(i).any(|header| header.name == CLAIM.as_bytes());
+                    self.decode(&record).map(|change| (change, claims))
+                })
+                .collect();
+            let mut state = self.state.write();
+            for (change, claims) in decoded {
+                apply(&mut state, &mut tail.overtaken, change, claims);
+            }
+            tail.position = records.next_offset;
+        }
+        Ok(())
+    }
+
+    fn decode(&self, record: &RecordRef<'_>) -> Option<Change> {
+        let passed_over =
+            |why: String| tracing::warn!("{} offset {}: passed over: {why}", self.partition, record.offset);
+        match record.key.map(|key| Change::decode(key, record.value, record.timestamp)) {
+            Some(Ok(change)) => return change,
+            Some(Err(error)) => passed_over(error.to_string()),
+            None => passed_over("it has no key".into()),
+        }
+        None
+    }
+
+    /// Decides on the state as of now and writes what that comes to; it is durable and applied when this returns. `decide` is called
+    /// anew when another registry was faster.
+    pub(crate) fn transact<T>(
+        &self,
+        mut decide: impl FnMut(&State) -> Result<Decision<T>, Error>,
+    ) -> Result<T, Error> {
+        let mut writer = self.writer.as_ref().ok_or(Error::NoLeader)?.lock();
+        for _ in 0..ATTEMPTS {
+            self.catch_up()?;
+            let decision = decide(&self.state.read())?;
+            if decision.changes.is_empty() {
+                return Ok(decision.answer);
+            }
+            let repairs = self.repairs(&decision.changes);
+            self.append(writer.as_mut(), &repairs, false)?;
+            self.append(writer.as_mut(), &decision.changes, decision.claims)?;
+            self.catch_up()?;
+            if !decision.claims || self.holds(&decision.changes) {
+                return Ok(decision.answer);
+            }
+        }
+        Err(Error::Store("other registries were faster each time; try again".into()))
+    }
+
+    /// Whether the versions that these changes claim are theirs.
+    fn holds(&self, changes: &[Change]) -> bool {
+        let state = self.state.read();
+        changes.iter().all(|change| match change {
+            Change::Schema { subject, version } => {
+                let there = state.version(subject, version.version);
+                there.is_some_and(|there| there.id == version.id && there.schema == version.schema)
+            }
+            _ => true,
+        })
+    }
+
+    /// The records that make good what overtaken ones leave behind, but for those that `changes` write anyway.
+    fn repairs(&self, changes: &[Change]) -> Vec<Change> {
+        let tail = self.tail.lock();
+        let state = self.state.read();
+        let written = |place: &(String, u32)| {
+            changes.iter().any(|change| match change {
+                Change::Schema { subject, version } => *subject == place.0 && version.version == place.1,
+                Change::Purge { subject, version } => *subject == place.0 && *version == place.1,
+                _ => false,
+            })
+        };
+        let repair = |(subject, version): &(String, u32)| match state.version(subject, *version) {
+            Some(there) => Change::Schema { subject: subject.clone(), version: there.clone() },
+            None => Change::Purge { subject: subject.clone(), version: *version },
+        };
+        tail.overtaken.iter().filter(|place| !written(place)).map(repair).collect()
+    }
+
+    fn append(&self, writer: &mut dyn Writer, changes: &[Change], claims: bool) -> Result<(), Error> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        let claim: &[(&str, Option<&[u8]>)] = &[(CLAIM, None)];
+        let mut batch = RecordsBuilder::new();
+        for (i, change) in changes.iter().enumerate() {
+            let (key, value) = change.encode().map_err(|e| Error::Store(e.to_string()))?;
+            if key.len() + value.as_ref().map_or(0, Vec::len) > RECORD_BYTES {
+                return Err(Error::SchemaTooLarge);
+            }
+            let headers = if claims && matches!(change, Change::Schema { .. }) { claim } else { &[] };
+            batch.push(Some(&key), value.as_deref(), now, headers);
+            if batch.bytes() >= BATCH_BYTES || i + 1 == changes.len() {
+                let full = std::mem::take(&mut batch);
+                writer.append(&self.partition, full)?.wait(WAIT)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn apply(state: &mut State, overtaken: &mut BTreeSet<(String, u32)>, change: Change, claims: bool) {
+    let place = match &change {
+        Change::Schema { subject, version } => Some((subject.clone(), version.version)),
+        Change::Purge { subject, version } => Some((subject.clone(), *version)),
+        _ => None,
+    };
+    let Some(place) = place else { return state.apply(change) };
+    if let Change::Schema { subject, version } = &change
+        && state.refuses(subject, version, claims)
+    {
+        if claims {
+            overtaken.insert(place);
+        } else {
+            tracing::warn!("subject {subject}, version {}: passed over: another schema has its id", place.1);
+        }
+        return;
+    }
+    overtaken.remove(&place);
+    state.apply(change);
+}
+
+fn create(cluster: &dyn Cluster, topic: &str, writes: bool) -> Result<(), Error> {
+    if writes && cluster.topic(topic)?.is_none() {
+        match cluster.create_topic(&NewTopic::new(topic, 1).with("cleanup.policy", "compact")) {
+            Ok(()) | Err(ClusterError::TopicExists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match cluster.topic(topic)? {
+        Some(info) if info.partitions == 1 => Ok(()),
+        Some(info) => Err(Error::Store(format!(
+            "topic {topic} has {} partitions, a registry's topic has one, so that its order decides",
+            info.partitions
+        ))),
+        None => Err(Error::Store(format!("topic {topic} does not exist"))),
+    }
+}
