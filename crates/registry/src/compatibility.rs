@@ -105,8 +105,8 @@ fn reserved_fields(new: &Stored, latest: Option<&Stored>) -> Vec<String> {
         )
     });
     let taken = now.iter().filter(|field| has_field(new, field));
-    let taken =
-        taken.map(|field| format!("The new schema has field that conflicts with the reserved field {field}."));
+    let taken = taken
+        .map(|field| format!("The new schema has field that conflicts with the reserved field {field}."));
     removed.chain(taken).collect()
 }
 

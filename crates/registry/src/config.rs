@@ -83,19 +83,19 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) alias: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    alias_for_deks: Option<String>,
+    pub(crate) alias_for_deks: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) normalize: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) validate_fields: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    validate_new_schemas: Option<bool>,
+    pub(crate) validate_new_schemas: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    validate_rules: Option<bool>,
+    pub(crate) validate_rules: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) compatibility_level: Option<Level>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    compatibility_policy: Option<Policy>,
+    pub(crate) compatibility_policy: Option<Policy>,
     /// The metadata's property whose value parts a subject's versions into groups, each compatible within.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) compatibility_group: Option<String>,
@@ -135,6 +135,11 @@ impl Config {
             compatibility_group: self.compatibility_group.or(global.compatibility_group),
             ..self
         }
+    }
+
+    /// Whether schemas are read strictly when they are registered.
+    pub(crate) fn validates_new(&self) -> bool {
+        self.validate_new_schemas.unwrap_or(true)
     }
 
     pub(crate) fn changes_schemas(&self) -> bool {

@@ -63,12 +63,13 @@ impl Draft {
         entity::digest(text, self.references(), self.metadata.as_ref(), self.rule_set.as_ref())
     }
 
-    /// The schema; `None` where there is no text. `known` also takes references to what is deleted softly.
+    /// The schema; `None` where there is no text. `strict`: as strictly as one that is to be registered.
     pub(crate) fn parse(
         &self,
         state: &State,
         subject: &str,
         normalize: bool,
+        strict: bool,
     ) -> Result<Option<Candidate>, Error> {
         let Some(text) = self.schema.as_deref().filter(|_| !self.is_empty()) else { return Ok(None) };
         let name = self.schema_type.as_deref().unwrap_or("AVRO");
@@ -77,16 +78,17 @@ impl Draft {
         let mut references = self.references().to_vec();
         let parsed = resolve(state, subject, &mut references).and_then(|referenced| {
             let whole = SchemaText { schema_type, text: text.into(), referenced };
-            Definition::parse(&whole).map_err(|e| e.to_string())
+            let parsed = if strict { Definition::parse_new(&whole) } else { Definition::parse(&whole) };
+            parsed.map_err(|e| e.to_string())
         });
         let definition = parsed.map_err(|why| Error::InvalidSchema(self.refusal(subject, name, &why)))?;
         if normalize {
-            references.sort_by(|a, b| (&a.subject, a.version, &a.name).cmp(&(&b.subject, b.version, &b.name)));
+            references
+                .sort_by(|a, b| (&a.subject, a.version, &a.name).cmp(&(&b.subject, b.version, &b.name)));
             references.dedup();
         }
         let text = if normalize { definition.normalized() } else { definition.canonical() };
-        let stored =
-            Stored::new(schema_type, text, references, self.metadata.clone(), self.rule_set.clone());
+        let stored = Stored::new(schema_type, text, references, self.metadata.clone(), self.rule_set.clone());
         Ok(Some(Candidate { definition, stored }))
     }
 
@@ -128,8 +130,7 @@ fn follow(
     found: &mut Vec<Referenced>,
 ) -> Result<(), String> {
     for reference in references {
-        let (Some(name), Some(to), Some(version)) =
-            (&reference.name, &reference.subject, reference.version)
+        let (Some(name), Some(to), Some(version)) = (&reference.name, &reference.subject, reference.version)
         else {
             return Err(format!("Invalid reference: {}", reference.shown()));
         };
@@ -139,9 +140,8 @@ fn follow(
             Err(_) if version == -1 => state.latest(&to),
             Err(_) => None,
         };
-        let there = there.ok_or_else(|| {
-            format!("No schema reference found for subject \"{to}\" and version {version}")
-        })?;
+        let there = there
+            .ok_or_else(|| format!("No schema reference found for subject \"{to}\" and version {version}"))?;
         reference.version = i32::try_from(there.version).ok();
         if !seen.insert(name.clone()) {
             continue;

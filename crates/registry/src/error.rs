@@ -93,7 +93,9 @@ pub enum Error {
     #[error("{0}")]
     NotPermitted(String),
     /// 42206: other schemas refer to it.
-    #[error("One or more references exist to the schema {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}.")]
+    #[error(
+        "One or more references exist to the schema {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
+    )]
     ReferenceExists {
         /// Of the schema that is referred to.
         subject: String,

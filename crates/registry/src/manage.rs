@@ -144,12 +144,7 @@ impl Registry {
     }
 
     /// Sets a mode, or with `None` takes it away. IMPORT only where there is nothing yet, or with `force`.
-    pub(crate) fn set_mode(
-        &self,
-        name: Option<&str>,
-        mode: Option<&str>,
-        force: bool,
-    ) -> Result<(), Error> {
+    pub(crate) fn set_mode(&self, name: Option<&str>, mode: Option<&str>, force: bool) -> Result<(), Error> {
         if let Some(name) = name.filter(|name| !subject::is_valid(name, true)) {
             return Err(Error::InvalidSubject(name.into()));
         }

@@ -159,14 +159,8 @@ impl Change {
     }
 
     fn key(&self) -> Key<'_> {
-        let of = |keytype, subject| Key {
-            keytype,
-            tenant: None,
-            context: None,
-            subject,
-            version: None,
-            magic: 0,
-        };
+        let of =
+            |keytype, subject| Key { keytype, tenant: None, context: None, subject, version: None, magic: 0 };
         let schema =
             |subject, version| Key { version: Some(version), magic: 1, ..of("SCHEMA", Some(subject)) };
         match self {
@@ -300,7 +294,9 @@ mod tests {
             (
                 Change::Schema { subject: s(), version: version(plain) },
                 r#"{"keytype":"SCHEMA","subject":"s","version":2,"magic":1}"#,
-                Some(r#"{"subject":"s","version":2,"id":7,"schemaType":"AVRO","schema":"\"long\"","deleted":false}"#),
+                Some(
+                    r#"{"subject":"s","version":2,"id":7,"schemaType":"AVRO","schema":"\"long\"","deleted":false}"#,
+                ),
             ),
             (
                 Change::Schema { subject: s(), version: version(whole) },
@@ -334,11 +330,7 @@ mod tests {
                 r#"{"keytype":"DELETE_SUBJECT","subject":"s","magic":0}"#,
                 Some(r#"{"subject":"s","version":3}"#),
             ),
-            (
-                Change::ClearSubject { subject: None },
-                r#"{"keytype":"CLEAR_SUBJECT","magic":0}"#,
-                Some("{}"),
-            ),
+            (Change::ClearSubject { subject: None }, r#"{"keytype":"CLEAR_SUBJECT","magic":0}"#, Some("{}")),
             (
                 Change::Context { context: ".a".into(), exists: true },
                 r#"{"keytype":"CONTEXT","tenant":"default","context":".a","magic":0}"#,

@@ -58,7 +58,8 @@ impl Registry {
             complete(&mut draft, &config, live.last().copied(), next)?;
         }
         let normalize = normalize && !mode.takes_ids();
-        let candidate = draft.parse(state, subject, normalize)?;
+        let strict = draft.given_id().is_none() && config.validates_new();
+        let candidate = draft.parse(state, subject, normalize, strict)?;
         let candidate = candidate.ok_or_else(|| Error::InvalidSchema("Empty schema".into()))?;
         let mut id = draft.given_id();
         if let Some(known) = state.id_of(subject, candidate.stored.digest)
@@ -74,8 +75,7 @@ impl Registry {
             }
         }
         if !mode.takes_ids() && !force {
-            let faults =
-                compatibility::check(&self.definitions, state, subject, &candidate, &live, &config)?;
+            let faults = compatibility::check(&self.definitions, state, subject, &candidate, &live, &config)?;
             if !faults.is_empty() {
                 return Err(Error::Incompatible { subject: subject.into(), details: faults.join(", ") });
             }
@@ -126,7 +126,7 @@ impl Registry {
         latest_only: bool,
     ) -> Result<Option<Version>, Error> {
         let normalize = normalize && !state.mode(subject).takes_ids();
-        let Some(candidate) = draft.parse(state, subject, normalize)? else { return Ok(None) };
+        let Some(candidate) = draft.parse(state, subject, normalize, false)? else { return Ok(None) };
         if latest_only {
             return match state.latest(subject) {
                 Some(latest) if self.equal(state, subject, &candidate, latest)? => Ok(Some(latest.clone())),
@@ -148,13 +148,7 @@ impl Registry {
     }
 
     /// Whether a version is that schema, with all that belongs to it. A schema without references is also one that has some.
-    fn equal(
-        &self,
-        state: &State,
-        subject: &str,
-        new: &Candidate,
-        version: &Version,
-    ) -> Result<bool, Error> {
+    fn equal(&self, state: &State, subject: &str, new: &Candidate, version: &Version) -> Result<bool, Error> {
         let (new, old) = (&new.stored, &*version.schema);
         let references = new.references.is_empty() || new.references == old.references;
         if new.schema_type != old.schema_type || !references || !same_beside(new, version) {
@@ -249,12 +243,7 @@ pub(crate) fn not_permitted(subject: &str, refusal: &str) -> Error {
 }
 
 /// Fills in what a request leaves out: the text, metadata and rules of the latest version, and what the config says.
-fn complete(
-    draft: &mut Draft,
-    config: &Config,
-    latest: Option<&Version>,
-    next: u32,
-) -> Result<(), Error> {
+fn complete(draft: &mut Draft, config: &Config, latest: Option<&Version>, next: u32) -> Result<(), Error> {
     if draft.is_empty() {
         let latest = latest.ok_or_else(|| Error::InvalidSchema("Empty schema".into()))?;
         draft.schema = Some(latest.schema.text.to_string());

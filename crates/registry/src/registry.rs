@@ -147,7 +147,8 @@ impl Registry {
         self.store.fresh(|state| {
             let (subject, _) = state.find_id(id, name).ok_or(Error::SchemaTextNotFound)?;
             let places = state.places(Qualified::parse(subject).context, id).iter();
-            let live = |subject: &str, n: u32| state.version(subject, n).is_some_and(|v| deleted || !v.deleted);
+            let live =
+                |subject: &str, n: u32| state.version(subject, n).is_some_and(|v| deleted || !v.deleted);
             Ok(places.filter(|(s, n)| live(s, *n)).map(|(s, n)| (s.to_string(), *n)).collect())
         })?
     }
@@ -306,7 +307,7 @@ impl Registry {
         normalize: bool,
     ) -> Result<Candidate, Error> {
         let normalize = normalize || config.normalize == Some(true);
-        let candidate = draft.parse(state, subject, normalize)?;
+        let candidate = draft.parse(state, subject, normalize, config.validates_new())?;
         candidate.ok_or_else(|| Error::InvalidSchema("Empty schema".into()))
     }
 

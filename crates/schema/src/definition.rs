@@ -92,6 +92,12 @@ impl Definition {
         }
     }
 
+    /// The text in another format, as REST's `format` asks for; `None`: its language has no such format, and the canonical text stands
+    /// for it.
+    pub fn formatted(&self, _format: &str) -> Option<String> {
+        None
+    }
+
     /// The name of the record, message or titled object that it declares; what the record-name subject strategies use.
     pub fn name(&self) -> Option<String> {
         match self {

@@ -54,22 +54,22 @@ pub(super) struct SchemaAnswer {
     pub(super) version: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<u32>,
-    guid: String,
-    schema_type: &'static str,
+    pub(super) guid: String,
+    pub(super) schema_type: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) references: Vec<Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<Metadata>,
+    pub(super) metadata: Option<Metadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule_set: Option<RuleSet>,
+    pub(super) rule_set: Option<RuleSet>,
     pub(super) schema: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_id: Option<u32>,
     /// ms since epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ts: Option<i64>,
+    pub(super) ts: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deleted: Option<bool>,
+    pub(super) deleted: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) aliases: Vec<String>,
 }

@@ -60,10 +60,7 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route("/schemas/ids/{id}/versions", get(schemas::by_id_versions))
         .route("/schemas/guids/{guid}", get(schemas::by_guid))
         .route("/schemas/guids/{guid}/ids", get(schemas::by_guid_ids))
-        .route(
-            "/config",
-            get(settings::config).put(settings::put_config).delete(settings::delete_config),
-        )
+        .route("/config", get(settings::config).put(settings::put_config).delete(settings::delete_config))
         .route(
             "/config/{subject}",
             get(settings::subject_config)
@@ -73,9 +70,7 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route("/mode", get(settings::mode).put(settings::put_mode).delete(settings::delete_mode))
         .route(
             "/mode/{subject}",
-            get(settings::subject_mode)
-                .put(settings::put_subject_mode)
-                .delete(settings::delete_subject_mode),
+            get(settings::subject_mode).put(settings::put_subject_mode).delete(settings::delete_subject_mode),
         )
         .route("/compatibility/subjects/{subject}/versions", post(subjects::compatible_with_all))
         .route("/compatibility/subjects/{subject}/versions/{version}", post(subjects::compatible))

@@ -59,9 +59,8 @@ fn rewritten(uri: &Uri, registry: &Registry) -> Result<Option<PathAndQuery>, Err
 /// The path and query after `/contexts/{c}`, with the context where each of them takes it.
 fn within_context(segments: Vec<String>, query: &str) -> Result<(Vec<String>, String), Error> {
     let context = decoded(&segments[1]);
-    let prefix = subject::context_prefix(&context).ok_or_else(|| {
-        Error::BadRequest(format!("Context name '{context}' cannot contain a colon"))
-    })?;
+    let prefix = subject::context_prefix(&context)
+        .ok_or_else(|| Error::BadRequest(format!("Context name '{context}' cannot contain a colon")))?;
     let mut rest: Vec<String> = segments[2..].to_vec();
     let Some(first) = rest.first().cloned() else {
         return Ok((vec!["contexts".into(), encoded(&prefix)], query.to_owned()));

@@ -28,8 +28,7 @@ pub(super) async fn list(State(registry): Shared, Query(params): Asked) -> Reply
         limit,
     };
     let found = call(registry, move |r| r.all(&asked)).await?;
-    let shown =
-        |(found, aliases): (Found, Vec<String>)| SchemaAnswer { aliases, ..SchemaAnswer::of(&found) };
+    let shown = |(found, aliases): (Found, Vec<String>)| SchemaAnswer { aliases, ..SchemaAnswer::of(&found) };
     Ok(Answer(found.into_iter().map(shown).collect()))
 }
 

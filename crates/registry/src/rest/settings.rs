@@ -92,12 +92,7 @@ pub(super) async fn subject_mode(
 }
 
 /// Answers what was sent.
-async fn set_mode(
-    registry: Arc<Registry>,
-    name: Option<String>,
-    params: Params,
-    body: Body,
-) -> Reply<Value> {
+async fn set_mode(registry: Arc<Registry>, name: Option<String>, params: Params, body: Body) -> Reply<Value> {
     let request: Map<String, Value> = parsed(body)?;
     let mode = match request.get("mode") {
         Some(Value::Null) => None,
@@ -159,8 +154,7 @@ pub(super) async fn delete_context(
 }
 
 pub(super) async fn server_id(State(registry): Shared) -> Answer<Value> {
-    let clusters =
-        json!({"kafka-cluster": registry.cluster(), "schema-registry-cluster": "schema-registry"});
+    let clusters = json!({"kafka-cluster": registry.cluster(), "schema-registry-cluster": "schema-registry"});
     Answer(json!({"scope": {"path": [], "clusters": clusters}, "id": ""}))
 }
 

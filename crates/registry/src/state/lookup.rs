@@ -4,6 +4,7 @@ use super::{Place, State, Stored, Version};
 use crate::md5::Digest;
 use crate::subject::{Qualified, WILDCARD, prefix_of};
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Which of the versions that are there are meant.
@@ -64,7 +65,8 @@ impl State {
         let everywhere = prefix.strip_prefix(WILDCARD).map(str::to_owned);
         let of_default = !prefix.starts_with(':');
         let start = if everywhere.is_some() { String::new() } else { prefix.to_owned() };
-        let all = self.subjects.range::<str, _>(start.as_str()..);
+        let from = (Bound::Included(start.as_str()), Bound::Unbounded);
+        let all = self.subjects.range::<str, _>(from);
         let within = all.take_while(move |(name, _)| name.starts_with(&start));
         let named = within.filter(move |(name, _)| {
             let parts = Qualified::parse(name);
@@ -161,7 +163,12 @@ impl State {
     }
 
     /// The subjects of the schemas that refer to a version.
-    pub(crate) fn referencing_subjects(&self, subject: &str, version: u32, deleted: bool) -> BTreeSet<Arc<str>> {
+    pub(crate) fn referencing_subjects(
+        &self,
+        subject: &str,
+        version: u32,
+        deleted: bool,
+    ) -> BTreeSet<Arc<str>> {
         let of = |(context, id): (String, u32)| {
             let places = self.places(&context, id).to_vec();
             places.into_iter().filter(|(subject, version)| {

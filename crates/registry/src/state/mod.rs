@@ -95,7 +95,9 @@ impl State {
         ids.put(&name, &version);
         let versions = self.subjects.entry(name).or_default();
         let replaced = match versions.binary_search_by_key(&version.version, |v| v.version) {
-            Ok(at) => Some(std::mem::replace(&mut versions[at], version)).filter(|old| old.id != versions[at].id),
+            Ok(at) => {
+                Some(std::mem::replace(&mut versions[at], version)).filter(|old| old.id != versions[at].id)
+            }
             Err(at) => {
                 versions.reserve_exact(1);
                 versions.insert(at, version);
