@@ -119,7 +119,7 @@ impl Registry {
                 Refused::Field { name, reason } => Error::BadRequest(format!("{name}: {reason}")),
             })?;
             writable(state, &name)?;
-            let change = Change::Config { subject: named(&name), config: Some(new.clone()) };
+            let change = Change::Config { subject: named(&name), config: Some(Box::new(new.clone())) };
             Ok(Decision::write(vec![change], new))
         })
     }

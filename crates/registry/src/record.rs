@@ -33,7 +33,7 @@ pub(crate) enum Change {
     /// A version is gone for good.
     Purge { subject: String, version: u32 },
     /// The config of a subject, or of all.
-    Config { subject: Option<String>, config: Option<Config> },
+    Config { subject: Option<String>, config: Option<Box<Config>> },
     /// The mode of a subject, or of all.
     Mode { subject: Option<String>, mode: Option<Mode> },
     /// Versions up to this one are deleted softly.
@@ -141,7 +141,7 @@ impl Change {
         let value = match self {
             Self::Schema { subject, version } => Some(serde_json::to_vec(&schema_out(subject, version))?),
             Self::Purge { .. } => None,
-            Self::Config { subject, config } => encoded(subject.as_deref(), config.as_ref())?,
+            Self::Config { subject, config } => encoded(subject.as_deref(), config.as_deref())?,
             Self::Mode { subject, mode } => {
                 let value = mode.map(|mode| ModeValue { mode: Some(mode.name().into()) });
                 encoded(subject.as_deref(), value.as_ref())?
@@ -311,7 +311,7 @@ mod tests {
                 None,
             ),
             (
-                Change::Config { subject: None, config: Some(config) },
+                Change::Config { subject: None, config: Some(Box::new(config)) },
                 r#"{"keytype":"CONFIG","magic":0}"#,
                 Some(r#"{"normalize":true,"compatibilityLevel":"FULL_TRANSITIVE"}"#),
             ),
@@ -355,7 +355,7 @@ mod tests {
         let key = br#"{"keytype":"CONFIG","subject":null,"magic":0}"#;
         let read = Change::decode(key, Some(br#"{"compatibilityLevel":"FULL"}"#), 5).unwrap();
         let config = Config::default().or_level(Level::Full);
-        assert_eq!(read, Some(Change::Config { subject: None, config: Some(config) }));
+        assert_eq!(read, Some(Change::Config { subject: None, config: Some(Box::new(config)) }));
         assert_eq!(Change::decode(br#"{"keytype":"NOOP","magic":0}"#, None, 5).unwrap(), None);
         assert_eq!(Change::decode(br#"{"keytype":"ASSOC","magic":0}"#, Some(b"{}"), 5).unwrap(), None);
         assert!(Change::decode(b"no json", Some(b"{}"), 5).is_err());

@@ -60,7 +60,9 @@ impl State {
         match change {
             Change::Schema { subject, version } => self.put(&subject, version),
             Change::Purge { subject, version } => self.purge(&subject, version),
-            Change::Config { subject, config } => set(&mut self.configs, subject, config),
+            Change::Config { subject, config } => {
+                set(&mut self.configs, subject, config.map(|config| *config))
+            }
             Change::Mode { subject, mode } => set(&mut self.modes, subject, mode),
             Change::DeleteSubject { subject, version } => {
                 let versions = self.subjects.get_mut(subject.as_str()).into_iter().flatten();

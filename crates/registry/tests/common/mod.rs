@@ -8,14 +8,14 @@ use bd_registry::{Registry, RegistryConfig, router};
 use serde_json::Value;
 use std::sync::Arc;
 
-pub struct Server {
+pub(crate) struct Server {
     address: String,
     _runtime: tokio::runtime::Runtime,
     _dir: tempfile::TempDir,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let broker = Broker::open(BrokerConfig::new(dir.path())).unwrap();
         let cluster: Arc<dyn Cluster> = Arc::new(EmbeddedCluster::new(broker));
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// Status and answer.
-    pub fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let json = [("content-type", "application/vnd.schemaregistry.v1+json")];
         let mut answer = self.ask(method, path, body.map(|b| b.to_string()).unwrap_or_default(), &json);
         let text = answer.body_mut().read_to_string().unwrap();
@@ -50,16 +50,16 @@ impl Server {
         (answer.status().as_u16(), value)
     }
 
-    pub fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         self.call("GET", path, None)
     }
 
-    pub fn status(&self, method: &str, path: &str) -> u16 {
+    pub(crate) fn status(&self, method: &str, path: &str) -> u16 {
         self.ask(method, path, String::new(), &[]).status().as_u16()
     }
 
     /// Status and content type.
-    pub fn headers(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    pub(crate) fn headers(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         let answer = self.ask(method, path, String::new(), headers);
         let content_type = answer.headers().get("content-type").unwrap().to_str().unwrap();
         (answer.status().as_u16(), content_type.to_owned())
