@@ -375,6 +375,34 @@ fn a_group_that_keeps_nothing_goes_when_unused_ones_are_looked_for() {
 }
 
 #[test]
+fn no_member_is_told_an_assignment_that_is_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = bd_log::testing::FaultFs::new(std::sync::Arc::new(bd_log::RealFs));
+    let server = start_with(dir.path(), |config| {
+        config.fs = std::sync::Arc::new(faults.clone());
+        config.group_initial_rebalance_delay_ms = 200;
+    });
+    server.broker.topics().create("t", 1, Default::default()).unwrap();
+    let mut members = [Raw::connect(&server.address), Raw::connect(&server.address)];
+    assert_eq!(committed(&mut members[0], 8, &commit("", -1))[0], 0, "__consumer_offsets is there");
+    members.iter_mut().for_each(|raw| raw.send(3, &join("")));
+    let joined = members.each_mut().map(|raw| raw.receive::<JoinGroupRequest>(3));
+    let sync = |of: &JoinGroupResponse| {
+        SyncGroupRequest::default()
+            .with_group_id(group("g"))
+            .with_generation_id(of.generation_id)
+            .with_member_id(of.member_id.clone())
+    };
+    let leader = joined.iter().position(|j| j.member_id == j.leader).unwrap();
+    faults.fail_syncs(true);
+    for index in [leader, 1 - leader] {
+        let synced = members[index].call(3, &sync(&joined[index]));
+        assert_eq!(synced.error_code, code(E::CoordinatorNotAvailable), "leader: {}", index == leader);
+    }
+    drop((members, server));
+}
+
+#[test]
 fn a_group_has_intervals_of_its_own() {
     use kafka_protocol::messages::incremental_alter_configs_request::{
         AlterConfigsResource, AlterableConfig,

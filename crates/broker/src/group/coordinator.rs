@@ -306,10 +306,21 @@ impl GroupCoordinator {
         if changed && state == State::Stable && effects.iter().any(|e| matches!(e, Effect::Synced(..))) {
             self.topics.counters().coordinated(Coordinated::ClassicRebalance);
         }
+        // Who asks for an assignment that is stored just now waits for it like the leader.
+        let synced = |e: &Effect<_, _>| matches!(e, Effect::Synced(_, synced) if synced.error.is_none());
+        let stored = match stored {
+            None if slot.stored_end > 0 && effects.iter().any(synced) => {
+                Some(self.partition_for(id).map(|partition| (partition, slot.stored_end)))
+            }
+            stored => stored,
+        };
         match stored {
-            Some(Ok((partition, end))) => partition.when_durable(end, move |durable| {
-                answer(effects, durable.is_err().then_some(E::CoordinatorNotAvailable));
-            }),
+            Some(Ok((partition, end))) => {
+                slot.stored_end = end;
+                partition.when_durable(end, move |durable| {
+                    answer(effects, durable.is_err().then_some(E::CoordinatorNotAvailable));
+                });
+            }
             Some(Err(error)) => {
                 tracing::error!(group = id, %error, "cannot store a group");
                 answer(effects, Some(E::CoordinatorNotAvailable));

@@ -26,6 +26,8 @@ pub(super) struct Slot {
     pub empty_since: i64,
     /// Commits that are appended and not yet durable, so not yet in `offsets`.
     pub in_flight: u32,
+    /// Where the group's last record ends in its partition; 0 where it has written none since the start.
+    pub stored_end: i64,
     /// Deleted; who holds on to it must look the group up again.
     pub dead: bool,
 }
@@ -37,6 +39,7 @@ impl Slot {
             offsets: Offsets::default(),
             empty_since: now_ms(),
             in_flight: 0,
+            stored_end: 0,
             dead: false,
         }
     }
