@@ -16,7 +16,7 @@
 use super::parse::{self, AvroError, Names};
 use crate::{DataType, Field, Schema};
 use apache_avro::Schema as Avro;
-use apache_avro::schema::UnionSchema;
+use apache_avro::schema::{Name, UnionSchema};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,24 +53,46 @@ pub struct AvroShape {
 /// # Errors
 /// It is no Avro schema; its types refer to themselves, or unfold to more than [`MAX_TYPES`] or deeper than [`MAX_DEPTH`].
 pub fn schema_of_avro(text: &str) -> Result<AvroShape, AvroError> {
+    shape(text, 0)
+}
+
+/// The same for rows, of which a record may hold itself: so often within itself, [`MAX_RECURSION`] times. The innermost lacks the
+/// fields that would hold it again; an [`AvroReader`](super::AvroReader) refuses values of them.
+///
+/// # Errors
+/// As [`schema_of_avro`]'s, but for types that refer to themselves.
+pub fn rows_of_avro(text: &str) -> Result<AvroShape, AvroError> {
+    shape(text, MAX_RECURSION)
+}
+
+fn shape(text: &str, recursion: usize) -> Result<AvroShape, AvroError> {
     let json = parse::json(text)?;
     let avro = parse::schema(&json, false)?;
     let names = Names::of(&avro)?;
-    let mut deriving = Deriving { names: &names, types: 0 };
+    let mut deriving = Deriving { names: &names, types: 0, recursion, within: Vec::new() };
     let avro_text = Arc::from(text);
+    let declared = Declared::of(&json);
     let Avro::Record(record) = not_null(&avro) else {
-        let schema = Schema::new(vec![Field::new("value", deriving.data_type(&avro, 0)?)]);
-        let fields = vec![Declared::of(&json).field(&json, "", 0)];
+        let data_type = deriving.data_type(&avro, 0)?.ok_or_else(unfolds)?;
+        let fields = vec![declared.field(&json, "", &data_type)];
+        let schema = Schema::new(vec![Field::new("value", data_type)]);
         return Ok(AvroShape { name: None, schema, fields, single: true, avro: avro_text });
     };
-    let schema =
-        Schema::new(deriving.fields(&avro, record.fields.iter().map(|f| (f.name.as_str(), &f.schema)), 0)?);
-    let declared = Declared::of(&json);
+    deriving.within.push(&record.name);
+    let schema = Schema::new(deriving.fields(record.fields.iter().map(|f| (f.name.as_str(), &f.schema)), 0)?);
     let (declaration, within) = declared.record(json_not_null(&json), "").unwrap_or((&json, String::new()));
-    let (name, fields) = declared.of_record(declaration, &within, 0);
+    let (name, fields) = declared.of_record(declaration, &within, &schema.fields);
     Ok(AvroShape { name: Some(name), schema, fields, single: false, avro: avro_text })
 }
 
+fn unfolds() -> AvroError {
+    AvroError::new(format!(
+        "the schema refers to itself, or unfolds to more than {MAX_TYPES} types or {MAX_DEPTH} levels: it has no columns"
+    ))
+}
+
+/// Rows hold a record within itself so often.
+pub const MAX_RECURSION: usize = 8;
 /// More types in one declaration, references unfolded, are refused.
 pub const MAX_TYPES: usize = 10_000;
 /// Deeper declarations, references unfolded, are refused.
@@ -135,12 +157,12 @@ impl<'a> Declared<'a> {
     }
 
     /// What is known of a field of that type.
-    fn field(&self, data_type: &'a Json, within: &str, depth: usize) -> AvroField {
+    fn field(&self, declared: &'a Json, within: &str, data_type: &DataType) -> AvroField {
         let is_null = |b: &Json| b.as_str() == Some("null");
-        let required = !is_null(data_type) && !data_type.as_array().is_some_and(|u| u.iter().any(is_null));
-        let of = json_not_null(data_type);
-        if let Some((record, within)) = self.record(of, within).filter(|_| depth < MAX_DEPTH) {
-            let (name, fields) = self.of_record(record, &within, depth + 1);
+        let required = !is_null(declared) && !declared.as_array().is_some_and(|u| u.iter().any(is_null));
+        let of = json_not_null(declared);
+        if let (Some((record, within)), DataType::Struct(columns)) = (self.record(of, within), data_type) {
+            let (name, fields) = self.of_record(record, &within, columns);
             let plain = |f: &AvroField| *f == AvroField::default();
             let fields = if fields.iter().all(plain) { Vec::new() } else { fields };
             return AvroField { required, semantic: Some(name), fields };
@@ -150,13 +172,18 @@ impl<'a> Declared<'a> {
         AvroField { required, semantic: semantic.map(str::to_owned), fields: Vec::new() }
     }
 
-    /// The name of a record and what is known of its fields.
-    fn of_record(&self, record: &'a Json, within: &str, depth: usize) -> (String, Vec<AvroField>) {
+    /// The name of a record and what is known of its fields, of these columns.
+    fn of_record(&self, record: &'a Json, within: &str, columns: &[Field]) -> (String, Vec<AvroField>) {
         let (name, namespace) = name_of(record, within);
         let fields = record.get("fields").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        let field = |f: &'a Json| f.get("type").map(|t| self.field(t, &namespace, depth)).unwrap_or_default();
+        let declared: HashMap<&str, &'a Json> =
+            fields.iter().filter_map(|f| Some((text(f, "name"), f.get("type")?))).collect();
+        let field = |column: &Field| {
+            let declared = declared.get(column.name.as_str());
+            declared.map(|t| self.field(t, &namespace, &column.data_type)).unwrap_or_default()
+        };
         let name = record.get("connect.name").and_then(Json::as_str).map_or(name, str::to_owned);
-        (name, fields.iter().map(field).collect())
+        (name, columns.iter().map(field).collect())
     }
 }
 
@@ -187,28 +214,35 @@ fn not_null_branches(union: &UnionSchema) -> impl Iterator<Item = &Avro> {
 struct Deriving<'a> {
     names: &'a Names<'a>,
     types: usize,
+    /// How often a record may hold itself.
+    recursion: usize,
+    /// The records around a type.
+    within: Vec<&'a Name>,
 }
 
 impl<'a> Deriving<'a> {
+    /// The fields that have a type.
     fn fields<'n>(
         &mut self,
-        record: &'a Avro,
         fields: impl Iterator<Item = (&'n str, &'a Avro)>,
         depth: usize,
     ) -> Result<Vec<Field>, AvroError> {
-        debug_assert!(matches!(record, Avro::Record(_) | Avro::Union(_)));
-        fields.map(|(name, avro)| Ok(Field::new(name, self.data_type(avro, depth + 1)?))).collect()
+        let mut all = Vec::new();
+        for (name, avro) in fields {
+            all.extend(self.data_type(avro, depth + 1)?.map(|data_type| Field::new(name, data_type)));
+        }
+        Ok(all)
     }
 
-    fn data_type(&mut self, avro: &'a Avro, depth: usize) -> Result<DataType, AvroError> {
+    /// The type; `None` where a record would hold itself once too often.
+    fn data_type(&mut self, avro: &'a Avro, depth: usize) -> Result<Option<DataType>, AvroError> {
         self.types += 1;
         if depth > MAX_DEPTH || self.types > MAX_TYPES {
-            let reason = format!(
-                "the schema refers to itself, or unfolds to more than {MAX_TYPES} types or {MAX_DEPTH} levels: it has no columns"
-            );
-            return Err(AvroError::new(reason));
+            return Err(unfolds());
         }
-        Ok(match self.names.resolve(not_null(avro))? {
+        let array = |of: DataType| DataType::Array(Arc::new(of));
+        let map = |of: DataType| DataType::Map(Arc::new(of));
+        Ok(Some(match self.names.resolve(not_null(avro))? {
             Avro::Boolean => DataType::Boolean,
             Avro::Int => DataType::Integer,
             Avro::Long => DataType::BigInt,
@@ -227,26 +261,33 @@ impl<'a> Deriving<'a> {
             | Avro::LocalTimestampMillis
             | Avro::LocalTimestampMicros
             | Avro::LocalTimestampNanos => DataType::Timestamp,
-            Avro::Array(array) => match entries(self.names.resolve(&array.items)?) {
-                Some(value) => DataType::Map(Arc::new(self.data_type(value, depth + 1)?)),
-                None => DataType::Array(Arc::new(self.data_type(&array.items, depth + 1)?)),
+            Avro::Array(of) => match entries(self.names.resolve(&of.items)?) {
+                Some(value) => return Ok(self.data_type(value, depth + 1)?.map(map)),
+                None => return Ok(self.data_type(&of.items, depth + 1)?.map(array)),
             },
-            Avro::Map(map) => DataType::Map(Arc::new(self.data_type(&map.types, depth + 1)?)),
-            record @ Avro::Record(of) => {
+            Avro::Map(of) => return Ok(self.data_type(&of.types, depth + 1)?.map(map)),
+            Avro::Record(of) => {
+                let around = self.within.iter().filter(|name| **name == &of.name).count();
+                if around > self.recursion {
+                    return if self.recursion == 0 { Err(unfolds()) } else { Ok(None) };
+                }
+                self.within.push(&of.name);
                 let fields = of.fields.iter().map(|f| (f.name.as_str(), &f.schema));
-                DataType::Struct(self.fields(record, fields, depth)?.into())
+                let fields = self.fields(fields, depth)?;
+                self.within.pop();
+                DataType::Struct(fields.into())
             }
-            union @ Avro::Union(branches) => {
+            Avro::Union(branches) => {
                 let all: Vec<&'a Avro> = not_null_branches(branches).collect();
                 match widest(&all) {
                     Some(number) => number,
                     None => {
                         let fields = all.iter().map(|b| (branch_name(b), *b));
-                        DataType::Struct(self.fields(union, fields, depth)?.into())
+                        DataType::Struct(self.fields(fields, depth)?.into())
                     }
                 }
             }
-        })
+        }))
     }
 }
 

@@ -102,6 +102,10 @@ pub(super) enum Skip {
     Record(Vec<Skip>),
     /// A named type, by its place in [`Plan::named`].
     Named(usize),
+    /// Nothing but an empty array or map.
+    Empty,
+    /// A value that rows do not hold: a record too often within itself.
+    Deep,
 }
 
 /// What a datum is to its columns.
@@ -135,8 +139,16 @@ impl Plan {
         let of_reader = reader.map(Names::of).transpose()?;
         let mut compiler = Compiler::new(&names, of_reader.as_ref());
         let root = compiler.root(avro, reader, &schema.fields, role)?;
-        let named = compiler.named.into_iter().map(|skip| skip.unwrap_or(Skip::Nothing)).collect();
-        Ok(Self { root, named })
+        Ok(Self { root, named: compiler.skips() })
+    }
+
+    /// For datums of `avro` into the rows that it tells, of which a record that it holds within itself may lack fields: values of
+    /// those are refused.
+    pub(super) fn whole(avro: &Avro, schema: &Schema) -> Result<Self, AvroError> {
+        let names = Names::of(avro)?;
+        let mut compiler = Compiler { whole: true, ..Compiler::new(&names, None) };
+        let root = compiler.root(avro, None, &schema.fields, Role::Value)?;
+        Ok(Self { root, named: compiler.skips() })
     }
 }
 
@@ -144,6 +156,8 @@ struct Compiler<'a> {
     names: &'a Names<'a>,
     /// The reader's.
     of_reader: Option<&'a Names<'a>>,
+    /// Nothing is passed over: what has no target is refused unless it is null or empty.
+    whole: bool,
     places: HashMap<Name, usize>,
     /// `None` while it is compiled.
     named: Vec<Option<Skip>>,
@@ -151,7 +165,21 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn new(names: &'a Names<'a>, of_reader: Option<&'a Names<'a>>) -> Self {
-        Self { names, of_reader, places: HashMap::new(), named: Vec::new() }
+        Self { names, of_reader, whole: false, places: HashMap::new(), named: Vec::new() }
+    }
+
+    fn skips(self) -> Vec<Skip> {
+        self.named.into_iter().map(|skip| skip.unwrap_or(Skip::Nothing)).collect()
+    }
+
+    /// How a value that has no place in a row is passed over, when nothing may be lost.
+    fn beyond(&self, avro: &'a Avro) -> Skip {
+        match avro {
+            Avro::Null => Skip::Nothing,
+            Avro::Array(_) | Avro::Map(_) => Skip::Empty,
+            Avro::Union(union) => Skip::Union(union.variants().iter().map(|b| self.beyond(b)).collect()),
+            _ => Skip::Deep,
+        }
     }
 
     /// What of the reader's type belongs to the writer's: of a union the branch.
@@ -258,6 +286,7 @@ impl<'a> Compiler<'a> {
                     let read = self.read(&from.schema, by, &fields[field].data_type)?;
                     steps.push(Step::Read { field, read });
                 }
+                None if self.whole => steps.push(Step::Skip(self.beyond(&from.schema))),
                 None => match self.skip(&from.schema)? {
                     Skip::Nothing => {}
                     skip => steps.push(Step::Skip(skip)),
@@ -292,8 +321,7 @@ impl<'a> Compiler<'a> {
         defaults::encode(names, &field.schema, default, &mut bytes)?;
         let mut compiler = Compiler::new(names, None);
         let read = compiler.read(&field.schema, None, target)?;
-        let named: Vec<Skip> = compiler.named.into_iter().map(|s| s.unwrap_or(Skip::Nothing)).collect();
-        rows::value(&mut Wire::new(&bytes), &read, target, &named)
+        rows::value(&mut Wire::new(&bytes), &read, target, &compiler.skips())
             .map_err(|e| AvroError::new(format!("its default: {}", e.reason())))
     }
 

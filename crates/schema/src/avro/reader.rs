@@ -1,12 +1,12 @@
 //! Records whose columns are not known beforehand: the writer's schema says them.
 
-use super::derive::{AvroShape, schema_of_avro};
+use super::derive::{AvroShape, rows_of_avro};
 use super::parse::AvroError;
 use super::plan::Plan;
 use super::{parse, rows};
 use crate::failure::Fallible;
 use crate::writers::{Writers, framed};
-use crate::{RecordError, Role, Row, SchemaRegistry};
+use crate::{RecordError, Row, SchemaRegistry};
 use std::sync::Arc;
 
 /// Reads records in Confluent's framing to the columns of their writers' schemas: what converters and consoles need.
@@ -26,7 +26,8 @@ impl AvroReader {
     }
 
     /// Reads one record: its writer's shape (the same `Arc` for equal ids while it is kept) and its values. A record is its
-    /// columns; any other datum is one column named `value`.
+    /// columns; any other datum is one column named `value`. A record may hold itself, so often as
+    /// [`MAX_RECURSION`](super::MAX_RECURSION) says.
     ///
     /// # Errors
     /// With index 0: the framing or the datum is broken, the id is unknown, its schema cannot be used; or, `retriable`, the registry
@@ -53,9 +54,9 @@ impl AvroReader {
     fn writer(&self, id: u32) -> Fallible<Arc<Writer>> {
         self.writers.plan(id, |text| -> Result<Writer, AvroError> {
             let text = text.whole();
-            let shape = schema_of_avro(&text)?;
+            let shape = rows_of_avro(&text)?;
             let avro = parse::schema(&parse::json(&text)?, false)?;
-            let plan = Plan::compile(&avro, None, &shape.schema, Role::Value)?;
+            let plan = Plan::whole(&avro, &shape.schema)?;
             Ok(Writer { shape: Arc::new(shape), plan })
         })
     }

@@ -1,8 +1,9 @@
 //! Passing over what nobody wants.
 
+use super::derive::MAX_RECURSION;
 use super::plan::Skip;
 use super::wire::Wire;
-use crate::failure::Fallible;
+use crate::failure::{Failure, Fallible};
 
 /// Passes over a value.
 pub(super) fn skip(w: &mut Wire<'_>, skip: &Skip, named: &[Skip]) -> Fallible<()> {
@@ -11,6 +12,11 @@ pub(super) fn skip(w: &mut Wire<'_>, skip: &Skip, named: &[Skip]) -> Fallible<()
         Skip::Varint => drop(w.long()?),
         Skip::Fixed(size) => drop(w.take(*size)?),
         Skip::Bytes => drop(w.bytes()?),
+        Skip::Empty if w.long()? == 0 => {}
+        Skip::Empty | Skip::Deep => {
+            let reason = format!("a record is more than {MAX_RECURSION} times within itself");
+            return Err(Failure::new(reason));
+        }
         Skip::Union(branches) => {
             let branch = w.index(branches.len(), "branch")?;
             match &branches[branch] {
