@@ -94,8 +94,11 @@ impl Definition {
 
     /// The text in another format, as REST's `format` asks for; `None`: its language has no such format, and the canonical text stands
     /// for it.
-    pub fn formatted(&self, _format: &str) -> Option<String> {
-        None
+    pub fn formatted(&self, format: &str) -> Option<String> {
+        match (self, format) {
+            (Self::Protobuf(protobuf), "serialized") => Some(protobuf.serialized()),
+            _ => None,
+        }
     }
 
     /// The name of the record, message or titled object that it declares; what the record-name subject strategies use.

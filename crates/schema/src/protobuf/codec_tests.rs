@@ -10,7 +10,7 @@ use crate::{
 use std::sync::{Arc, Mutex};
 
 #[derive(Default)]
-struct Memory(Mutex<Vec<Arc<str>>>);
+pub(super) struct Memory(Mutex<Vec<Arc<str>>>);
 
 impl Memory {
     fn put(&self, text: &str) -> u32 {
@@ -49,7 +49,7 @@ fn text(text: &str) -> Value {
 }
 
 /// Decodes to Arrow and to a row, which must agree.
-fn decode(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
+pub(super) fn decode(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
     let row = codec.decode_row(payload);
     let decoded = codec.decode_arrow(&[Some(payload)]);
     match &row {

@@ -3,7 +3,7 @@
 use super::ast::{ProtoFile, messages};
 use super::derive::{self, ProtobufShape};
 use super::link::{self, Types};
-use super::{diff, normal, print};
+use super::{diff, normal, print, serialize};
 use crate::SchemaText;
 use crate::definition::{Incompatibility, InvalidSchema};
 use std::sync::Arc;
@@ -34,6 +34,11 @@ impl ProtobufDefinition {
     /// The canonical text of the normal form: absolute names, sorted fields, imports and options.
     pub fn normalized(&self) -> String {
         print::file(&normal::file(&self.types))
+    }
+
+    /// The schema as a `FileDescriptorProto` in base64: what REST's `format=serialized` asks for.
+    pub fn serialized(&self) -> String {
+        serialize::base64_of(&self.types)
     }
 
     /// The full name of the first message.

@@ -107,7 +107,7 @@ struct Reader {
     proto3: bool,
 }
 
-const TYPES: [&str; 19] = [
+pub(super) const TYPES: [&str; 19] = [
     "", "double", "float", "int64", "uint64", "int32", "fixed64", "fixed32", "bool", "string", "group",
     "message", "bytes", "uint32", "enum", "sfixed32", "sfixed64", "sint32", "sint64",
 ];
@@ -320,7 +320,7 @@ fn rpc(from: &[u8]) -> Fallible<Rpc> {
 
 /// How an option's value is written.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Flag,
     Text,
     Names(&'static [&'static str]),
@@ -328,9 +328,9 @@ enum Kind {
     Meta,
 }
 
-type Known = (u32, &'static str, Kind);
+pub(super) type Known = (u32, &'static str, Kind);
 
-const FILE_OPTIONS: [Known; 17] = [
+pub(super) const FILE_OPTIONS: [Known; 17] = [
     (1, "java_package", Kind::Text),
     (8, "java_outer_classname", Kind::Text),
     (10, "java_multiple_files", Kind::Flag),
@@ -349,20 +349,20 @@ const FILE_OPTIONS: [Known; 17] = [
     (45, "ruby_package", Kind::Text),
     (1088, "confluent.file_meta", Kind::Meta),
 ];
-const MESSAGE_OPTIONS: [Known; 4] = [
+pub(super) const MESSAGE_OPTIONS: [Known; 4] = [
     (2, "no_standard_descriptor_accessor", Kind::Flag),
     (3, "deprecated", Kind::Flag),
     (7, "map_entry", Kind::Flag),
     (1088, "confluent.message_meta", Kind::Meta),
 ];
-const FIELD_OPTIONS: [Known; 5] = [
+pub(super) const FIELD_OPTIONS: [Known; 5] = [
     (1, "ctype", Kind::Names(&["STRING", "CORD", "STRING_PIECE"])),
     (2, "packed", Kind::Flag),
     (6, "jstype", Kind::Names(&["JS_NORMAL", "JS_STRING", "JS_NUMBER"])),
     (3, "deprecated", Kind::Flag),
     (1088, "confluent.field_meta", Kind::Meta),
 ];
-const ENUM_OPTIONS: [Known; 3] = [
+pub(super) const ENUM_OPTIONS: [Known; 3] = [
     (2, "allow_alias", Kind::Flag),
     (3, "deprecated", Kind::Flag),
     (1088, "confluent.enum_meta", Kind::Meta),

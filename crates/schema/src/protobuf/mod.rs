@@ -16,7 +16,8 @@
 //!
 //! | column | is read from Protobuf's |
 //! |---|---|
-//! | `INTEGER`, `BIGINT` | whole numbers, enums, `Timestamp` (`BIGINT`: ms) |
+//! | `BOOLEAN` | `bool`, whole numbers that are not zig-zag or fixed, enums |
+//! | `INTEGER`, `BIGINT` | whole numbers, `bool`, enums, `Timestamp` (`BIGINT`: ms) |
 //! | `DOUBLE` | `float`, `double`, whole numbers, `confluent.type.Decimal` |
 //! | `DECIMAL` | `confluent.type.Decimal`, `google.type.Decimal`, whole numbers; no digit is dropped |
 //! | `VARCHAR` | `string`, enums by name, `bytes` of UTF-8; numbers and booleans as text |
@@ -46,10 +47,13 @@ mod normal;
 mod parser;
 mod plan;
 mod print;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod rows;
 mod scalar;
 mod scan;
+mod serialize;
 mod source;
 mod wire;
 mod write;

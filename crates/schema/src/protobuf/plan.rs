@@ -244,7 +244,16 @@ impl Compiler<'_> {
                 absent = Value::Array(Vec::new());
                 (Shape::List { element: (**of).clone() }, self.read(resolved, of)?)
             }
-            (_, Some(Label::Repeated), _) => (Shape::Single, refused("repeated", target)),
+            // As between versions of a schema: a field that was repeated is its last value.
+            (resolved, Some(Label::Repeated), _) => (Shape::Single, self.read(resolved, target)?),
+            // And one that became repeated is an array of it.
+            (resolved, _, DataType::Array(of)) => match self.read(resolved, target)? {
+                Read::Refused(_) => {
+                    absent = Value::Array(Vec::new());
+                    (Shape::List { element: (**of).clone() }, self.read(resolved, of)?)
+                }
+                read => (Shape::Single, read),
+            },
             (resolved, ..) => {
                 let read = self.read(resolved, target)?;
                 absent = self.absent(decl, oneof, resolved, &read, target);
@@ -298,7 +307,7 @@ impl Compiler<'_> {
             Resolved::Enum(name) => {
                 let of = enumeration(self.types, name).map(|of| of.values.as_slice()).unwrap_or_default();
                 return Ok(match target {
-                    T::Varchar | T::Integer | T::BigInt => {
+                    T::Varchar | T::Integer | T::BigInt | T::Boolean => {
                         // Of several names of a number the first.
                         Read::Enum(of.iter().rev().map(|v| (v.number, v.name.clone())).collect())
                     }
@@ -340,10 +349,13 @@ fn scalar_read(scalar: Scalar, target: &DataType) -> Read {
     let temporal = matches!(target, T::Date | T::Time | T::Timestamp);
     let number = matches!(target, T::Integer | T::BigInt | T::Double | T::Decimal(..) | T::Varchar);
     let fits = match scalar {
-        Scalar::Bool => matches!(target, T::Boolean | T::Varchar),
+        Scalar::Bool => *target == T::Boolean || number,
         Scalar::Double | Scalar::Float => matches!(target, T::Double | T::Varchar),
         Scalar::String => temporal || matches!(target, T::Varchar | T::Bytes),
         Scalar::Bytes => matches!(target, T::Varchar | T::Bytes),
+        Scalar::Int32 | Scalar::Int64 | Scalar::Uint32 | Scalar::Uint64 => {
+            number || temporal || *target == T::Boolean
+        }
         _ => number || temporal,
     };
     if fits { Read::Scalar(scalar) } else { refused(scalar.name(), target) }

@@ -190,6 +190,7 @@ fn scalar_leaf<'a>(scalar: Scalar, raw: Raw<'a>, target: &DataType) -> Fallible<
         (Scalar::Int64, Raw::Varint(value), DataType::BigInt) => Leaf::BigInt(value as i64),
         (scalar, raw, target) => {
             let value = match (scalar, raw) {
+                (Scalar::Bool, Raw::Varint(v)) => i128::from(v != 0),
                 (Scalar::Int32, Raw::Varint(v)) => i128::from(v as i32),
                 (Scalar::Int64, Raw::Varint(v)) => i128::from(v as i64),
                 (Scalar::Uint32, Raw::Varint(v)) => i128::from(v as u32),
@@ -218,6 +219,7 @@ fn whole(value: i128, target: &DataType) -> Fallible<Leaf<'static>> {
     let narrow = || i32::try_from(value).map_err(|_| out_of_range(value, target));
     let wide = || i64::try_from(value).map_err(|_| out_of_range(value, target));
     Ok(match target {
+        DataType::Boolean => Leaf::Boolean(value != 0),
         DataType::Integer => Leaf::Integer(narrow()?),
         DataType::BigInt => Leaf::BigInt(wide()?),
         DataType::Double => Leaf::Double(value as f64),

@@ -51,6 +51,13 @@ impl<'s, 'a> Found<'s, 'a> {
                     }
                 }
                 (Shape::Map { .. }, raw) => item(field, raw)?,
+                (Shape::Single, Raw::Bytes(bytes)) if packs(&field.read) => {
+                    let mut values = Wire::new(bytes);
+                    while !values.is_empty() {
+                        let raw = packed(&mut values, &field.read).map_err(|e| e.in_field(&field.name))?;
+                        self.put(place, field, raw);
+                    }
+                }
                 (_, raw) if !takes(&field.read, raw) => {}
                 (Shape::List { .. }, raw) => item(field, raw)?,
                 (Shape::Single, raw) => self.put(place, field, raw),
