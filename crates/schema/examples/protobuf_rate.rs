@@ -3,8 +3,8 @@
 
 use bd_schema::protobuf::protobuf_of_schema;
 use bd_schema::{
-    Codec, DataType, Encoded, Field, NewSchema, ProtobufCodec, RegisteredSchema, RegistryError, Row,
-    Schema, SchemaRegistry, SchemaText, SchemaType, Value,
+    Codec, DataType, Encoded, Field, NewSchema, ProtobufCodec, RegisteredSchema, RegistryError, Row, Schema,
+    SchemaRegistry, SchemaText, SchemaType, Value,
 };
 use std::error::Error;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A schema as a `FileDescriptorProto`, in base64: what REST's `format=serialized` asks for. Custom options are not in it.
 
 use super::ast::{
-    EnumDecl, FieldDecl, Label, MessageDecl, OptionDecl, OptionValue, ProtoFile, Reserved, Service, Syntax, TypeDecl,
-    TypeRef,
+    EnumDecl, FieldDecl, Label, MessageDecl, OptionDecl, OptionValue, ProtoFile, Reserved, Service, Syntax,
+    TypeDecl, TypeRef,
 };
 use super::descriptor::{ENUM_OPTIONS, FIELD_OPTIONS, FILE_OPTIONS, Kind, Known, MESSAGE_OPTIONS, TYPES};
 use super::link::{Resolved, Types, within};
@@ -93,7 +93,10 @@ impl Writer<'_> {
             range_of(range, 1).iter().for_each(|range| put(&mut out, 5, range));
         }
         for extend in &of.extends {
-            extend.fields.iter().for_each(|f| put(&mut out, 6, self.field(f, scope, None, Some(&extend.name))));
+            extend
+                .fields
+                .iter()
+                .for_each(|f| put(&mut out, 6, self.field(f, scope, None, Some(&extend.name))));
         }
         put_options(&mut out, 7, &of.options, &MESSAGE_OPTIONS);
         let names = of.oneofs.iter().map(|o| o.name.as_str()).chain(synthetic.iter().map(String::as_str));
@@ -239,7 +242,8 @@ fn put_reserved(out: &mut Vec<u8>, numbers: (u32, u32), reserved: &[Vec<Reserved
 fn put_options(out: &mut Vec<u8>, number: u32, options: &[OptionDecl], known: &[Known]) {
     let mut body = Vec::new();
     for option in options {
-        let found = known.iter().find(|(_, name, _)| *name == option.name || option.name == format!(".{name}"));
+        let found =
+            known.iter().find(|(_, name, _)| *name == option.name || option.name == format!(".{name}"));
         let Some((at, _, kind)) = found else { continue };
         match (kind, option.text()) {
             (Kind::Flag, Some(text)) => put_number(&mut body, *at, i32::from(text == "true")),
