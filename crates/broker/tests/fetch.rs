@@ -9,6 +9,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, Forgot
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ProduceRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use rdkafka::producer::{BaseRecord, Producer};
 use std::time::{Duration, Instant};
 use support::raw::{Raw, batch, produce};
 use support::*;
@@ -182,6 +183,27 @@ fn a_fetch_waits_until_all_partitions_together_have_enough() {
     // With too few, what there is when the time is over.
     let short = request(id, vec![wanted(0, 0)]).with_min_bytes(1 << 20).with_max_wait_ms(50);
     assert_eq!(sizes(&raw.call(VERSION, &short)), [(0, size as usize)]);
+    server.stop();
+}
+
+#[test]
+fn a_reader_that_waits_for_a_transaction_is_told_how_far_the_log_has_grown() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let id = topic(&server, 1);
+    let transactional = server.transactional("writer");
+    transactional.begin_transaction().unwrap();
+    transactional.send_record(BaseRecord::to("t").partition(0).key("k").payload("open"));
+    assert!(transactional.delivered().iter().all(Result::is_ok));
+    let (mut raw, mut writer) = (Raw::connect(&server.address), Raw::connect(&server.address));
+    let committed = request(id, vec![wanted(0, 0)]).with_isolation_level(1);
+    raw.send(VERSION, &committed.with_min_bytes(1).with_max_wait_ms(1_500));
+    put(&mut writer, 0, 100);
+    let answer = raw.receive::<FetchRequest>(VERSION);
+    let told = partitions(&answer)[0];
+    assert_eq!((told.high_watermark, told.last_stable_offset), (2, 0));
+    assert_eq!(sizes(&answer), [(0, 0)]);
+    drop(transactional);
     server.stop();
 }
 

@@ -217,6 +217,12 @@ impl Work {
             let before =
                 if again { self.seen.get(i).map(|(at, found)| (*at, bytes_of(found))) } else { None };
             if before.is_some_and(|(at, _)| at == bound) {
+                // With an open transaction the high watermark moves on while nothing more can be read.
+                if let (Some((_, Ok(found))), Ok(partition)) = (self.seen.get_mut(i), &wanted.partition)
+                    && found.records.is_none()
+                {
+                    found.high_watermark = partition.log().high_watermark();
+                }
                 continue;
             }
             self.total -= before.map_or(0, |(_, bytes)| bytes);
