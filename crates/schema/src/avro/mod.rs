@@ -26,6 +26,7 @@ mod canonical;
 mod compatibility;
 #[cfg(test)]
 mod compatibility_tests;
+mod compile;
 mod container;
 mod datum;
 #[cfg(test)]
