@@ -4,6 +4,7 @@
 //! this process where they can. A fetch that waits holds no bytes, and at each wake-up only looks again into the partitions
 //! whose readable end has moved.
 
+pub(crate) mod ahead;
 pub(crate) mod cache;
 pub(crate) mod session;
 
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Who wants more records than this beyond what it has may be far behind; see [`is_far_behind`].
 const MANY_RECORDS: i64 = 1000;
 /// What was written longer ago than this many bytes may have left the page cache.
-const FAR_BEHIND_BYTES: u64 = 32 << 20;
+const FAR_BEHIND_BYTES: u64 = 8 << 20;
 
 /// Record batches up to this size are copied rather than sent from their file.
 const SMALL: usize = 16 << 10;

@@ -6,6 +6,7 @@ use super::session::{Session, Stage};
 use super::transport::Transport;
 use crate::api::{self, Frame, Pending, RequestError, Started};
 use crate::broker::Broker;
+use crate::fetch::ahead::ReadAhead;
 use crate::metrics::Course;
 use crate::wire::frame::Piece;
 use kafka_protocol::messages::ApiKey;
@@ -58,6 +59,7 @@ pub(super) struct Connection<T> {
     socket: T,
     frames: Frames,
     under_way: VecDeque<UnderWay>,
+    ahead: ReadAhead,
     /// The last request under way must be answered before the next one is read.
     exclusive: bool,
     /// No more requests are read.
@@ -73,7 +75,16 @@ impl<T: Transport> Connection<T> {
         let request = broker.config().max_request_bytes;
         let unauthenticated = request.min(broker.config().security.sasl_max_receive_bytes);
         let frames = Frames::new(Arc::clone(broker.network()), Limits { request, unauthenticated });
-        Self { broker, session, socket, frames, under_way: VecDeque::new(), exclusive: false, ending: false }
+        Self {
+            broker,
+            session,
+            socket,
+            frames,
+            under_way: VecDeque::new(),
+            ahead: ReadAhead::default(),
+            exclusive: false,
+            ending: false,
+        }
     }
 
     /// Serves the connection to its end. What is under way when the client closes its side, or when the server stops, is
@@ -195,7 +206,7 @@ impl<T: Transport> Connection<T> {
             self.under_way.shrink_to(4);
         }
         let known = Instant::now();
-        output::write(&mut self.socket, &self.session, frames).await?;
+        output::write(&mut self.socket, &self.session, &mut self.ahead, frames).await?;
         let sent = Instant::now();
         for (api, (arrived, begun, worked), bytes) in written {
             if let Some(api) = api {

@@ -2,12 +2,15 @@
 //!
 //! `sendfile` gives the socket pages of the page cache. What is not in it has to come from the disk, for which a task must not
 //! wait: others of its thread would wait, too. So parts that may be cold are looked at in steps of [`STEP`] bytes, and what is
-//! not in memory is fetched by a thread for blocking work first. Over TLS the bytes are read in the same steps, so that a
+//! not in memory is fetched by a thread for blocking work first; what follows is asked of the disk meanwhile
+//! ([`crate::fetch::ahead`]). Over TLS the bytes are read in the same steps, so that a
 //! client that does not take them holds one step of memory.
 
 use super::session::{Session, Stage};
 use super::transport::Transport;
+use crate::fetch::ahead::ReadAhead;
 use crate::wire::frame::{FilePart, Frame, Piece};
+use bd_log::FsFile;
 use bytes::Buf;
 use rustix::fs::{Advice, sendfile};
 use rustix::io::ReadWriteFlags;
@@ -16,6 +19,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZero;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,14 +34,18 @@ const STEP: usize = 512 << 10;
 const TLS_STEP: usize = 64 << 10;
 /// Between the pages that are touched so that a step is in memory.
 const TOUCH: u64 = 64 << 10;
+/// What the disk is asked for at once: the kernel cuts larger requests off.
+const ASK: u64 = 1 << 20;
 
 /// Writes the pieces of answers in their order.
 pub(super) async fn write<T: Transport>(
     socket: &mut T,
     session: &Session,
+    ahead: &mut ReadAhead,
     answers: impl IntoIterator<Item = Frame>,
 ) -> io::Result<()> {
     let mut pieces: VecDeque<Piece> = answers.into_iter().flatten().filter(|p| p.len() > 0).collect();
+    ask_ahead(ahead, &pieces);
     while let Some(first) = pieces.front() {
         match first {
             Piece::Bytes(_) => {
@@ -104,10 +112,10 @@ async fn write_file<T: Transport>(socket: &mut T, session: &Session, mut part: F
     let direct = socket.plain().is_some() && part.file.fd().is_some();
     while part.len > 0 {
         let step = part.len.min(if direct { STEP } else { TLS_STEP });
-        if part.cold && !is_in_memory(&part, step) {
-            let (file, position) = (Arc::clone(&part.file), part.position);
-            let ahead = part.len.min(2 * STEP);
-            let fetched = tokio::task::spawn_blocking(move || bring_in(&*file, position, step, ahead));
+        let bytes = part.position..part.position + step as u64;
+        if part.cold && !is_in_memory(&*part.file, bytes.clone()) {
+            let file = Arc::clone(&part.file);
+            let fetched = tokio::task::spawn_blocking(move || bring_in(&*file, bytes));
             fetched.await.map_err(io::Error::other)??;
         }
         match (socket.plain(), part.file.fd()) {
@@ -162,25 +170,57 @@ async fn send(
 }
 
 /// Whether the step's first and last bytes are in the page cache. Where the system cannot tell, it says yes.
-fn is_in_memory(part: &FilePart, step: usize) -> bool {
-    let Some(fd) = part.file.fd() else { return true };
+fn is_in_memory(file: &dyn FsFile, bytes: Range<u64>) -> bool {
+    let Some(fd) = file.fd() else { return true };
     let there = |at: u64| {
         let mut byte = [0; 1];
         let read = rustix::io::preadv2(fd, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
         read != Err(rustix::io::Errno::AGAIN)
     };
-    there(part.position) && there(part.position + step.saturating_sub(1) as u64)
+    there(bytes.start) && there(bytes.end.saturating_sub(1))
 }
 
-/// Reads a step from the disk into the page cache, and has the system begin with what follows.
-fn bring_in(file: &dyn bd_log::FsFile, position: u64, step: usize, ahead: usize) -> io::Result<()> {
-    if let Some(fd) = file.fd() {
-        // Advice only: without it the pages are read as they are touched.
-        let _ = rustix::fs::fadvise(fd, position, NonZero::new(ahead as u64), Advice::WillNeed);
+/// Has the disk asked for what may be cold of an answer, and for what its reader will want next; waits for nothing.
+fn ask_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
+    let cold = || {
+        pieces.iter().filter_map(|piece| match piece {
+            Piece::File(part) if part.cold && part.file.fd().is_some() => Some(part),
+            _ => None,
+        })
+    };
+    let parts = cold().count();
+    let wanted = cold().filter_map(|part| {
+        let bytes = part.position..part.position + part.len as u64;
+        let wanted = ahead.wanted(Arc::as_ptr(&part.file).addr(), bytes, parts)?;
+        (!is_in_memory(&*part.file, wanted.clone())).then(|| (Arc::clone(&part.file), wanted))
+    });
+    let wanted: Vec<(Arc<dyn FsFile>, Range<u64>)> = wanted.collect();
+    if !wanted.is_empty() {
+        drop(tokio::task::spawn_blocking(move || {
+            wanted.into_iter().for_each(|(file, bytes)| ask(&*file, bytes))
+        }));
     }
+}
+
+/// Has the system begin to read bytes of a file into the page cache. Advice only: without it they are read as they are touched.
+fn ask(file: &dyn FsFile, bytes: Range<u64>) {
+    let Some(fd) = file.fd() else { return };
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let len = ASK.min(bytes.end - at);
+        if rustix::fs::fadvise(fd, at, NonZero::new(len), Advice::WillNeed).is_err() {
+            return;
+        }
+        at += len;
+    }
+}
+
+/// Reads bytes from the disk into the page cache.
+fn bring_in(file: &dyn FsFile, bytes: Range<u64>) -> io::Result<()> {
+    ask(file, bytes.clone());
     let mut byte = Vec::with_capacity(1);
-    let last = position + step.saturating_sub(1) as u64;
-    let mut at = position;
+    let last = bytes.end.saturating_sub(1);
+    let mut at = bytes.start;
     loop {
         byte.clear();
         file.read_at(at, 1, &mut byte)?;
