@@ -110,6 +110,9 @@ spark_lacks() {
 # Log: bd and Kafka run side by side, the client takes turns.
 bench_log() {
   local servers=() lacks
+  say "the machine's limits"
+  run "$bench" limits --work "$work/limits" --results "$results"
+  rm -rf "$work/limits"
   say "log: $rounds rounds of $megabytes MB"
   start_log "$work/log"
   servers=(--server "bd=$address=$bd_pid=$work/log")

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  run.sh ─┬─ log    produce and consume against servers that run, in alternating rounds ─┐
+//!          ├─ limits what the machine can do                                                ─┤
 //!          ├─ scale  start a broker with many partitions and connections                          ─┤
 //!          ├─ job    start a program, account for its whole process tree               ─┼─▶ results (JSON lines) ─▶ report
 //!          ├─ rows   count and fingerprint the rows in a topic                          ─┤
@@ -16,6 +17,7 @@
 
 mod client;
 mod dashboard;
+mod limits;
 mod live;
 mod log;
 mod process;
@@ -54,6 +56,8 @@ enum Command {
     Consume(Once),
     /// Measure servers in alternating rounds: throughput and CPU seconds
     Log(log::Options),
+    /// Measure what the machine can do: memory, loopback, disk
+    Limits(limits::Options),
     /// Measure what partitions and connections take, in a broker of its own
     Scale(scale::Options),
     /// Run a program to its end and record what it took
@@ -165,6 +169,7 @@ fn run(command: Command) -> Result<ExitCode> {
             print_rate(&once.shape(), client::consume(&once.bootstrap, &once.topic, &once.shape())?);
         }
         Command::Log(options) => log::run(&options)?,
+        Command::Limits(options) => limits::run(&options)?,
         Command::Scale(options) => scale::run(&options)?,
         Command::Job(job) => return run_job(job),
         Command::Rows(options) => {

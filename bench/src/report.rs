@@ -22,6 +22,8 @@ pub(crate) fn text(entries: &[Entry]) -> String {
             Entry::Rows(found) => rows.push(found),
             // See below.
             Entry::Latency(_)
+            | Entry::Floor(_)
+            | Entry::Limit(_)
             | Entry::Scale(_)
             | Entry::Start(_)
             | Entry::Commits(_)
@@ -31,6 +33,7 @@ pub(crate) fn text(entries: &[Entry]) -> String {
             | Entry::Search(_) => {}
         }
     }
+    out += &report_log::limits(entries);
     if !rounds.is_empty() {
         out += "\nLog: acks=all, one client for both\n\n";
         out += &report_log::rounds(&rounds);

@@ -1,6 +1,6 @@
 //! The tables of the log: rounds, latencies, what partitions and connections take.
 
-use crate::results::{Direction, Entry, Latency, Round};
+use crate::results::{Direction, Entry, Floor, Latency, Round, Scale};
 use crate::table::{aligned, median, number, ratio};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 pub(crate) const LEGEND: &str = "
 MB/s       megabytes (10^6) of record values, before compression, from the first record to the last acknowledgement (produce)
            or to the last record (consume: straight after, so from the page cache; from disk: after the kernel has written
-           the segments out and forgotten their pages). Median of the rounds.
+           the segments out and forgotten their pages). Consumers read the topic again and again, until that has taken two
+           seconds or more; from disk, what is in between does not count. Median of the rounds.
 CPU s/GB   user + system time of the server's process during the round, of /proc/PID/stat, by gigabyte of values. Median.
 RSS        VmRSS of the server's process after the round, of /proc/PID/status (the page cache is not in it). Median.
 ratio      the first server's median by the other's. Above 1 is better for MB/s, below 1 for CPU and RSS.
@@ -21,12 +22,24 @@ From when a record of 100 bytes was due to be sent until the consumer had it, at
 stall counts for all records that were due in it. Each figure is the median of the rounds' percentiles.
 ";
 
+const FLOOR_LEGEND: &str = "
+The disk alone, measured between the rounds: each ms the records of that ms are written and fdatasynced, by one thread, without
+network or log; from when they were due until they were durable.
+";
+
 type Figure<T> = (&'static str, fn(&T) -> f64);
 
 const FIGURES: [Figure<Round>; 3] = [
     ("MB/s", |r| r.bytes as f64 / 1e6 / r.seconds),
     ("CPU s/GB", |r| r.cpu_seconds / r.bytes as f64 * 1e9),
     ("RSS MB", |r| r.rss_bytes as f64 / 1e6),
+];
+
+const FLOORS: [Figure<Floor>; 4] = [
+    ("p50 ms", |f| f.p50_ms),
+    ("p99 ms", |f| f.p99_ms),
+    ("p99.9 ms", |f| f.p999_ms),
+    ("max ms", |f| f.max_ms),
 ];
 
 const LATENCIES: [Figure<Latency>; 4] = [
@@ -59,17 +72,29 @@ pub(crate) fn rounds(rounds: &[&Round]) -> String {
 
 /// Nothing where none were measured.
 pub(crate) fn latencies(entries: &[Entry]) -> String {
-    let mut groups: BTreeMap<u64, Vec<&Latency>> = BTreeMap::new();
-    for entry in entries {
-        if let Entry::Latency(found) = entry {
-            groups.entry(found.rate).or_default().push(found);
-        }
+    let latencies =
+        entries.iter().filter_map(|e| if let Entry::Latency(l) = e { Some((l.rate, l)) } else { None });
+    let floors =
+        entries.iter().filter_map(|e| if let Entry::Floor(f) = e { Some((f.rate, f)) } else { None });
+    let (latencies, floors) = (by_rate(latencies), by_rate(floors));
+    let mut out = String::new();
+    if !latencies.is_empty() {
+        out += "\nEnd to end, paced\n\n";
+        out += &table(latencies, &LATENCIES, |found| &found.server);
+        out += LATENCY_LEGEND;
     }
-    if groups.is_empty() {
-        return String::new();
+    if !floors.is_empty() {
+        out += "\n";
+        out += &table(floors, &FLOORS, |_| "disk");
+        out += FLOOR_LEGEND;
     }
-    let groups = groups.into_iter().map(|(rate, group)| (format!("{rate} records/s"), group)).collect();
-    format!("\nEnd to end, paced\n\n{}{LATENCY_LEGEND}", table(groups, &LATENCIES, |found| &found.server))
+    out
+}
+
+fn by_rate<'a, T>(found: impl Iterator<Item = (u64, &'a T)>) -> Vec<(String, Vec<&'a T>)> {
+    let mut groups: BTreeMap<u64, Vec<&T>> = BTreeMap::new();
+    found.for_each(|(rate, found)| groups.entry(rate).or_default().push(found));
+    groups.into_iter().map(|(rate, group)| (format!("{rate} records/s"), group)).collect()
 }
 
 /// A line a kind, a column a figure and server, with ratios of the first server to the second.
@@ -109,12 +134,18 @@ fn table<T>(groups: Vec<(String, Vec<&T>)>, figures: &[Figure<T>], server_of: im
 
 /// Nothing where none was measured.
 pub(crate) fn scale(entries: &[Entry]) -> String {
-    let lines: Vec<Vec<String>> = entries
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Scale(found) => Some(vec![found.what.clone(), number(found.value), found.unit.clone()]),
-            _ => None,
-        })
-        .collect();
-    if lines.is_empty() { String::new() } else { format!("\nWhat bd's broker takes\n\n{}", aligned(&lines)) }
+    let found = entries.iter().filter_map(|e| if let Entry::Scale(found) = e { Some(found) } else { None });
+    figures("What bd's broker takes", found)
+}
+
+/// Nothing where none was measured.
+pub(crate) fn limits(entries: &[Entry]) -> String {
+    let found = entries.iter().filter_map(|e| if let Entry::Limit(found) = e { Some(found) } else { None });
+    figures("What the machine can do", found)
+}
+
+fn figures<'a>(title: &str, found: impl Iterator<Item = &'a Scale>) -> String {
+    let lines: Vec<Vec<String>> =
+        found.map(|f| vec![f.what.clone(), number(f.value), f.unit.clone()]).collect();
+    if lines.is_empty() { String::new() } else { format!("\n{title}\n\n{}", aligned(&lines)) }
 }

@@ -16,6 +16,10 @@ pub(crate) enum Entry {
     Round(Round),
     /// From when a record was due until it was read, at a steady rate.
     Latency(Latency),
+    /// The same of the disk alone.
+    Floor(Floor),
+    /// What the machine can do.
+    Limit(Scale),
     /// What partitions and connections take.
     Scale(Scale),
     /// One program that ran to its end.
@@ -81,7 +85,18 @@ pub(crate) struct Latency {
     pub(crate) rss_bytes: u64,
 }
 
-/// One figure of what a broker takes: what, how much, in which unit.
+/// A write and its fsync each millisecond, of the records of that millisecond: from when they were due until they were durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Floor {
+    /// Records a second.
+    pub(crate) rate: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) max_ms: f64,
+}
+
+/// One figure: what, how much, in which unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scale {
     pub(crate) what: String,
