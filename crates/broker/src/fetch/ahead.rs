@@ -8,8 +8,8 @@
 //!               └─ start      end ┘                   └───────────────┤ end + window
 //! ```
 //! The window grows with what was read in sequence, so that a reader who jumps about costs no more than what it reads, and is
-//! smaller where an answer has many partitions. What lies within it is asked for in large pieces. All of this is advice to the
-//! kernel, which keeps the pages: a connection holds a few numbers for each file that it reads, of a bounded number of files.
+//! smaller where an answer has many partitions. What lies within it is asked for in large pieces. The pages are the kernel's: a
+//! connection holds a few numbers for each file that it reads, of a bounded number of files.
 
 use std::ops::Range;
 

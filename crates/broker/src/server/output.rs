@@ -12,13 +12,12 @@ use crate::fetch::ahead::ReadAhead;
 use crate::wire::frame::{FilePart, Frame, Piece};
 use bd_log::FsFile;
 use bytes::Buf;
-use rustix::fs::{Advice, sendfile};
+use rustix::fs::sendfile;
 use rustix::io::ReadWriteFlags;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::num::NonZero;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
@@ -34,8 +33,6 @@ const STEP: usize = 512 << 10;
 const TLS_STEP: usize = 64 << 10;
 /// Between the pages that are touched so that a step is in memory.
 const TOUCH: u64 = 64 << 10;
-/// What the disk is asked for at once: the kernel cuts larger requests off.
-const ASK: u64 = 1 << 20;
 
 /// Writes the pieces of answers in their order.
 pub(super) async fn write<T: Transport>(
@@ -45,7 +42,7 @@ pub(super) async fn write<T: Transport>(
     answers: impl IntoIterator<Item = Frame>,
 ) -> io::Result<()> {
     let mut pieces: VecDeque<Piece> = answers.into_iter().flatten().filter(|p| p.len() > 0).collect();
-    ask_ahead(ahead, &pieces);
+    read_ahead(ahead, &pieces);
     while let Some(first) = pieces.front() {
         match first {
             Piece::Bytes(_) => {
@@ -180,8 +177,8 @@ fn is_in_memory(file: &dyn FsFile, bytes: Range<u64>) -> bool {
     there(bytes.start) && there(bytes.end.saturating_sub(1))
 }
 
-/// Has the disk asked for what may be cold of an answer, and for what its reader will want next; waits for nothing.
-fn ask_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
+/// Has what may be cold of an answer, and what its reader will want next, read from the disk; waits for nothing.
+fn read_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
     let cold = || {
         pieces.iter().filter_map(|piece| match piece {
             Piece::File(part) if part.cold && part.file.fd().is_some() => Some(part),
@@ -196,35 +193,22 @@ fn ask_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
     });
     let wanted: Vec<(Arc<dyn FsFile>, Range<u64>)> = wanted.collect();
     if !wanted.is_empty() {
-        drop(tokio::task::spawn_blocking(move || {
-            wanted.into_iter().for_each(|(file, bytes)| ask(&*file, bytes))
-        }));
+        // What cannot be read is told of when it is sent.
+        let read = move || wanted.into_iter().try_for_each(|(file, bytes)| bring_in(&*file, bytes));
+        drop(tokio::task::spawn_blocking(read));
     }
 }
 
-/// Has the system begin to read bytes of a file into the page cache. Advice only: without it they are read as they are touched.
-fn ask(file: &dyn FsFile, bytes: Range<u64>) {
-    let Some(fd) = file.fd() else { return };
-    let mut at = bytes.start;
-    while at < bytes.end {
-        let len = ASK.min(bytes.end - at);
-        if rustix::fs::fadvise(fd, at, NonZero::new(len), Advice::WillNeed).is_err() {
-            return;
-        }
-        at += len;
-    }
-}
-
-/// Reads bytes from the disk into the page cache.
+/// Reads bytes from the disk into the page cache, as far as the file goes. A byte here and there is enough: the kernel reads
+/// ahead of a reader in sequence, in larger pages than if it is asked for the bytes (`POSIX_FADV_WILLNEED`), which cost less to
+/// fill and to send.
 fn bring_in(file: &dyn FsFile, bytes: Range<u64>) -> io::Result<()> {
-    ask(file, bytes.clone());
     let mut byte = Vec::with_capacity(1);
     let last = bytes.end.saturating_sub(1);
     let mut at = bytes.start;
     loop {
         byte.clear();
-        file.read_at(at, 1, &mut byte)?;
-        if at == last {
+        if file.read_at(at, 1, &mut byte)? == 0 || at == last {
             return Ok(());
         }
         at = last.min(at + TOUCH);
