@@ -192,6 +192,8 @@ fn latency(options: &Options, rate: u64) -> Result<()> {
     for round in 0..=options.rounds.min(3) {
         for server in in_turn(&options.servers, round) {
             let topic = format!("bench-latency-{rate}-{round}");
+            // What was written before, and not fsynced, is not this round's work.
+            rustix::fs::sync();
             let records = (rate * options.latency_seconds).to_string();
             let text = rate.to_string();
             let args = [
