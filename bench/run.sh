@@ -14,7 +14,7 @@ latency=${BENCH_LATENCY:-15}                   # seconds at a steady rate
 replay_actions=${BENCH_REPLAY_ACTIONS:-200000} # of the case through the whole path
 documents=${BENCH_DOCUMENTS:-300000}           # into the search role
 search_rounds=${BENCH_SEARCH_ROUNDS:-3}
-parts=" ${BENCH_PARTS:-log case spark live replay search} "
+parts=" ${BENCH_PARTS:-log case spark live replay search codecs} "
 [ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
 limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
 
@@ -22,6 +22,7 @@ for program in "$bd" "$cases" "$world"; do
   [ -x "$program" ] || { echo "bench: no program at $program: run make build" >&2; exit 2; }
 done
 cargo build --release -q --manifest-path "$here/Cargo.toml"
+cargo build --release -q --manifest-path "$here/codecs/Cargo.toml"
 bench=$(cd "${CARGO_TARGET_DIR:-$here/../target}" && pwd)/release/bd-bench
 
 mkdir -p "$here/results"
@@ -226,6 +227,12 @@ bench_spark() {
   rm -rf "$case"
 }
 
+bench_codecs() {
+  say "codecs: Nexmark's bids, beside arrow-json, simd-json and fastavro"
+  local line
+  "$(dirname "$bench")/bd-codec-bench" | while IFS= read -r line; do note "$line"; done
+}
+
 note "$(date -u +'%Y-%m-%d %H:%M UTC'), $("$bd" version | head -n 1), $(nproc) cores" \
   "($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/^MemTotal/{printf "%.0f", $2 / 1e6}' /proc/meminfo) GB," \
   "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg) before"
@@ -235,6 +242,7 @@ if wants spark; then bench_spark; else note "Apache Spark is left out: not asked
 if wants live; then bench_live || true; fi
 if wants replay; then bench_replay; fi
 if wants search; then bench_search; fi
+if wants codecs; then bench_codecs; fi
 status=$failed
 "$bench" report "$results" | tee "$name.txt" || status=$?
 echo

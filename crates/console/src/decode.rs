@@ -1,6 +1,9 @@
 //! Keys and values of messages as people read them.
 
-use bd_schema::{AvroReader, DataType, Field, SchemaRegistry, Value as Cell};
+use bd_schema::{
+    AvroReader, DataType, Field, JsonSchemaReader, RecordError, Row, Schema, SchemaRegistry, SchemaType,
+    Value as Cell,
+};
 use chrono::DateTime;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -11,21 +14,56 @@ const MAX_SHOWN: usize = 16 << 10;
 /// A longer one is not decoded.
 const MAX_DECODED: usize = 1 << 20;
 
-/// Decodes by looking at the bytes: Confluent's framing (Avro by the registry), JSON, text, anything.
+/// Decodes by looking at the bytes: Confluent's framing (by the registry), JSON, text, anything.
 pub(crate) struct Decoder {
-    avro: Option<AvroReader>,
+    registered: Option<Registered>,
+}
+
+/// Readers of what has a schema in the registry.
+struct Registered {
+    registry: Arc<dyn SchemaRegistry>,
+    avro: AvroReader,
+    json: JsonSchemaReader,
+}
+
+impl Registered {
+    fn new(registry: Arc<dyn SchemaRegistry>) -> Self {
+        let avro = AvroReader::new(Arc::clone(&registry));
+        let json = JsonSchemaReader::new(Arc::clone(&registry));
+        Self { registry, avro, json }
+    }
+
+    /// The name of the format and the data.
+    fn decode(&self, id: u32, bytes: &[u8]) -> (&'static str, Result<Value, RecordError>) {
+        // What the registry does not know is Avro as likely as anything; its reader says why it cannot be read.
+        let schema_type = self.registry.schema(id).map_or(SchemaType::Avro, |s| s.schema_type);
+        match schema_type {
+            SchemaType::Json => {
+                ("JSON", self.json.decode(bytes).map(|(s, row)| shown(&s.schema, s.single, &row)))
+            }
+            _ => ("Avro", self.avro.decode(bytes).map(|(s, row)| shown(&s.schema, s.single, &row))),
+        }
+    }
+}
+
+/// A row as JSON; `single` is a bare value.
+fn shown(schema: &Schema, single: bool, row: &Row) -> Value {
+    match (single, schema.fields.first(), row.first()) {
+        (true, Some(field), Some(value)) => json_of_value(&field.data_type, value),
+        _ => json_of_fields(&schema.fields, row),
+    }
 }
 
 impl Decoder {
     pub(crate) fn new(registry: Option<Arc<dyn SchemaRegistry>>) -> Self {
-        Self { avro: registry.map(AvroReader::new) }
+        Self { registered: registry.map(Registered::new) }
     }
 
     /// `{"format", "data" or "text", "bytes", "cut"}`; null where there are no bytes.
     pub(crate) fn decoded(&self, bytes: Option<&[u8]>) -> Value {
         let Some(bytes) = bytes else { return Value::Null };
-        if let Some(avro) = self.avro(bytes) {
-            return avro;
+        if let Some(framed) = self.framed(bytes) {
+            return framed;
         }
         if bytes.len() <= MAX_SHOWN
             && let Some(data) = json_of(bytes)
@@ -50,25 +88,22 @@ impl Decoder {
 
     /// Confluent's framing: a zero byte, the schema's id in four bytes, the message. What cannot be read as such is shown as bytes,
     /// with the reason.
-    fn avro(&self, bytes: &[u8]) -> Option<Value> {
-        let reader = self.avro.as_ref()?;
+    fn framed(&self, bytes: &[u8]) -> Option<Value> {
+        let registered = self.registered.as_ref()?;
         let [0, a, b, c, d, ..] = bytes else { return None };
         if bytes.len() > MAX_DECODED {
             return None;
         }
-        Some(match reader.decode(bytes) {
-            Ok((shape, row)) => {
-                let fields = &shape.schema.fields;
-                let data = match (shape.single, fields.first(), row.first()) {
-                    (true, Some(field), Some(value)) => json_of_value(&field.data_type, value),
-                    _ => json_of_fields(fields, &row),
-                };
-                let id = u32::from_be_bytes([*a, *b, *c, *d]);
-                json!({"format": "avro", "data": data, "bytes": bytes.len(), "schema_id": id})
+        let id = u32::from_be_bytes([*a, *b, *c, *d]);
+        let (format, data) = registered.decode(id, bytes);
+        Some(match data {
+            Ok(data) => {
+                let format = format.to_ascii_lowercase();
+                json!({"format": format, "data": data, "bytes": bytes.len(), "schema_id": id})
             }
             Err(error) => {
                 let mut shown = self.plain(Some(bytes));
-                shown["problem"] = json!(format!("It looks like Confluent's Avro, but {error}"));
+                shown["problem"] = json!(format!("It looks like Confluent's {format}, but {error}"));
                 shown
             }
         })
@@ -188,7 +223,12 @@ mod tests {
     impl SchemaRegistry for One {
         fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
             let schema = r#"{"type":"record","name":"ad","fields":[{"name":"ad_id","type":"long"},{"name":"channel","type":["null","string"]}]}"#;
-            if id == 7 { Ok(Arc::new(SchemaText::avro(schema))) } else { Err(RegistryError::UnknownId(id)) }
+            let json = r#"{"type":"object","properties":{"ad_id":{"type":"integer"}}}"#;
+            match id {
+                7 => Ok(Arc::new(SchemaText::avro(schema))),
+                9 => Ok(Arc::new(SchemaText::new(SchemaType::Json, json))),
+                _ => Err(RegistryError::UnknownId(id)),
+            }
         }
 
         fn register(&self, _: &str, _: &NewSchema) -> Result<u32, RegistryError> {
@@ -218,6 +258,15 @@ mod tests {
         }
         assert_eq!(decoder.decoded(Some(b"\0\0"))["format"], "hex");
         assert_eq!(decoder.decoded(Some(b"{}"))["format"], "json");
+    }
+
+    #[test]
+    fn json_in_the_framing_is_decoded_by_its_schema() {
+        let decoder = Decoder::new(Some(Arc::new(One)));
+        let shown = decoder.decoded(Some(b"\0\0\0\0\x09{\"ad_id\":42}"));
+        assert_eq!(shown, json!({"format": "json", "data": {"ad_id": 42}, "bytes": 17, "schema_id": 9}));
+        let shown = decoder.decoded(Some(b"\0\0\0\0\x09{"));
+        assert!(shown["problem"].as_str().unwrap().starts_with("It looks like Confluent's JSON, but"));
     }
 
     #[test]

@@ -35,14 +35,7 @@ struct Writing {
 impl JsonConverter {
     pub(super) fn new(keys: &Config, role: Role) -> Result<Self, ConfigError> {
         let schemas = keys.get("schemas.enable").is_none() || keys.boolean("schemas.enable")?;
-        let numeric = match keys.get("decimal.format").map(str::to_ascii_uppercase).as_deref() {
-            None | Some("BASE64") => false,
-            Some("NUMERIC") => true,
-            Some(other) => {
-                let reason = format!("invalid value {other}: expected BASE64 or NUMERIC");
-                return Err(ConfigError::new("decimal.format", reason));
-            }
-        };
+        let numeric = numeric_decimals(keys)?;
         Ok(Self { schemas, numeric, role, writers: Memo::default(), last: None })
     }
 
@@ -232,6 +225,18 @@ impl Writing {
     }
 }
 
+/// `decimal.format`: whether decimals are numbers, not base64.
+pub(super) fn numeric_decimals(keys: &Config) -> Result<bool, ConfigError> {
+    match keys.get("decimal.format").map(str::to_ascii_uppercase).as_deref() {
+        None | Some("BASE64") => Ok(false),
+        Some("NUMERIC") => Ok(true),
+        Some(other) => {
+            let reason = format!("invalid value {other}: expected BASE64 or NUMERIC");
+            Err(ConfigError::new("decimal.format", reason))
+        }
+    }
+}
+
 fn holds_decimal(data_type: &DataType) -> bool {
     match data_type {
         DataType::Decimal(..) => true,
@@ -241,7 +246,7 @@ fn holds_decimal(data_type: &DataType) -> bool {
     }
 }
 
-fn bytes_for(data_type: &DataType) -> DataType {
+pub(super) fn bytes_for(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Decimal(..) => DataType::Bytes,
         DataType::Array(of) => DataType::Array(Arc::new(bytes_for(of))),
@@ -253,7 +258,7 @@ fn bytes_for(data_type: &DataType) -> DataType {
     }
 }
 
-fn decimals_as_bytes(value: &Value, data_type: &DataType) -> Value {
+pub(super) fn decimals_as_bytes(value: &Value, data_type: &DataType) -> Value {
     match (value, data_type) {
         (Value::Decimal(v), _) => Value::Bytes(big_integer(*v)),
         (Value::Array(items), DataType::Array(of)) => {

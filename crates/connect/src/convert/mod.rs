@@ -8,13 +8,16 @@
 //! | `converters.ByteArrayConverter` | anything | [`Cells::Bytes`] |
 //! | `converters.{Long,Integer,Double}Converter` | big endian | a number |
 //! | `io.confluent.connect.avro.AvroConverter` | Confluent Avro | rows by the schema in the registry |
+//! | `io.confluent.connect.json.JsonSchemaConverter` | JSON in Confluent's framing | rows by the schema in the registry |
 
 mod avro;
 mod factory;
 mod json;
+mod json_registered;
 mod json_schema;
 mod memo;
 mod primitive;
+mod registered;
 mod runs;
 #[cfg(test)]
 mod tests;

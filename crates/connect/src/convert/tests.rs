@@ -121,6 +121,25 @@ fn avro_brings_every_type_back_and_registers_under_the_topic() {
 }
 
 #[test]
+fn json_schema_brings_every_type_back_and_registers_under_the_topic() {
+    for format in ["BASE64", "NUMERIC"] {
+        let registry = Arc::new(Registry::default());
+        let class = "io.confluent.connect.json.JsonSchemaConverter";
+        let keys = [("", class), (".decimal.format", format)];
+        let mut converter = open(Role::Value, &keys, Some(registry.clone()));
+        let (rows, schema) = round_trip(converter.as_mut(), &everything());
+        assert_eq!(rows, rows_of(&everything()));
+        let wanted = everything().schema().unwrap().clone();
+        assert_eq!((schema.columns(), &schema.name), (wanted.columns(), &wanted.name));
+        let Shape::Struct { fields, .. } = &schema.shape else { panic!("{schema:?}") };
+        assert!(fields[2].required && !fields[0].required);
+        let (subject, registered) = registry.0.lock().unwrap()[0].clone();
+        assert_eq!((subject.as_str(), registered.schema_type.name()), ("events-value", "JSON"));
+        assert!(registered.text.contains(r#""title":"org.test.All""#), "{}", registered.text);
+    }
+}
+
+#[test]
 fn an_avro_declaration_of_the_source_is_registered_as_it_is() {
     let registry = Arc::new(Registry::default());
     let text = r#"{"type":"record","name":"Ad","namespace":"tv","fields":[{"name":"id","type":{"type":"long","arg.properties":{"range":{"min":1}}}}]}"#;

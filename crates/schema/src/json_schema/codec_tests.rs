@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 
 /// Schemas by their ids, from 1.
 #[derive(Default)]
-struct Registry(Mutex<Vec<SchemaText>>);
+pub(super) struct Registry(Mutex<Vec<SchemaText>>);
 
 impl Registry {
-    fn with(text: &str) -> Arc<Self> {
+    pub(super) fn with(text: &str) -> Arc<Self> {
         Arc::new(Self(Mutex::new(vec![SchemaText::new(SchemaType::Json, text)])))
     }
 }
@@ -36,7 +36,7 @@ impl SchemaRegistry for Registry {
     }
 }
 
-fn framed(text: &str) -> Vec<u8> {
+pub(super) fn framed(text: &str) -> Vec<u8> {
     [&[0, 0, 0, 0, 1][..], text.as_bytes()].concat()
 }
 

@@ -24,6 +24,8 @@ mod model;
 mod read;
 mod reader;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use codec::JsonSchemaCodec;
