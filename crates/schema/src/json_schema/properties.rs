@@ -151,7 +151,7 @@ fn definition(text: &str) -> JsonDefinition {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_called_compatible_accepts_and_reads_all_that_was_valid(
