@@ -21,10 +21,10 @@ mod framing;
 mod keywords;
 mod load;
 mod model;
-mod read;
-mod reader;
 #[cfg(test)]
 mod properties;
+mod read;
+mod reader;
 #[cfg(test)]
 mod tests;
 
