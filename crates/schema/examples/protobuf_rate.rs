@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Field::new("date_time", DataType::Timestamp),
         Field::new("extra", DataType::Varchar),
     ]);
-    let declared = protobuf_of_schema(None, &schema)?;
+    let declared = protobuf_of_schema(None, &schema, &[])?;
     let text = SchemaText::new(SchemaType::Protobuf, declared);
     let codec = ProtobufCodec::new(Arc::new(One(Arc::new(text))), "bids-value", schema)?;
     let channels = ["Google", "Facebook", "Baidu", "Apple", "channel-7462"];

@@ -50,7 +50,7 @@ impl ProtobufCodec {
         subject: impl Into<String>,
         schema: Schema,
     ) -> Result<Self, InvalidSchema> {
-        let declaration = protobuf_of_schema(None, &schema)?;
+        let declaration = protobuf_of_schema(None, &schema, &[])?;
         Self::with_declaration(registry, subject, schema, declaration, &[0])
     }
 
@@ -83,7 +83,7 @@ impl ProtobufCodec {
     /// # Errors
     /// As [`ProtobufCodec::new`]'s.
     pub fn bare(schema: Schema) -> Result<Self, InvalidSchema> {
-        let declaration = protobuf_of_schema(None, &schema)?;
+        let declaration = protobuf_of_schema(None, &schema, &[])?;
         Self::bare_with_declaration(schema, declaration, &[0])
     }
 

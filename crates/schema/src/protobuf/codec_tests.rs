@@ -450,7 +450,7 @@ fn a_declaration_is_what_connect_declares_and_reads_back_as_the_columns() {
         ("price", T::Decimal(9, 2)),
         ("deep", T::Array(Arc::new(T::Array(Arc::new(T::Integer))))),
     ]);
-    let declared = protobuf_of_schema(None, &columns).unwrap();
+    let declared = protobuf_of_schema(None, &columns, &[]).unwrap();
     let wanted = "syntax = \"proto3\";\n\nimport \"google/protobuf/timestamp.proto\";\nimport \"confluent/meta.proto\";\n\
         import \"confluent/type/decimal.proto\";\n\nmessage ConnectDefault1 {\n  optional int64 id = 1;\n  \
         optional double Gr_C3_B6_C3_9Fe = 2;\n  repeated string tags = 3;\n  map<string, ConnectDefault2> m = 4;\n  \

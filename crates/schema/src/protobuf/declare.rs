@@ -24,11 +24,16 @@ use std::collections::HashSet;
 /// The name of the messages that Connect's converter and ksqlDB write; the first is `ConnectDefault1`.
 const MESSAGE: &str = "ConnectDefault";
 
-/// The `.proto` text of a message of that full name (`package.Name`; `None`: `ConnectDefault1`) with these columns.
+/// The `.proto` text of a message of that full name (`package.Name`; `None`: `ConnectDefault1`) with these columns; `required` says of
+/// each, in their order, whether it is never NULL, and may be shorter.
 ///
 /// # Errors
 /// Two columns have the same name in Protobuf.
-pub fn protobuf_of_schema(name: Option<&str>, schema: &Schema) -> Result<String, InvalidSchema> {
+pub fn protobuf_of_schema(
+    name: Option<&str>,
+    schema: &Schema,
+    required: &[bool],
+) -> Result<String, InvalidSchema> {
     let mut declaring = Declaring::default();
     let (package, simple) = match name {
         Some(name) => match name.rsplit_once('.') {
@@ -37,7 +42,10 @@ pub fn protobuf_of_schema(name: Option<&str>, schema: &Schema) -> Result<String,
         },
         None => (None, declaring.fresh()),
     };
-    let message = declaring.message(simple, &schema.fields)?;
+    let mut message = declaring.message(simple, &schema.fields)?;
+    for (field, _) in message.fields.iter_mut().zip(required).filter(|(_, required)| **required) {
+        field.label = field.label.filter(|label| *label != Label::Optional);
+    }
     let package = package.map(|p| p.split('.').map(field_name).collect::<Vec<_>>().join("."));
     let file = ProtoFile {
         syntax: Some(Syntax::Proto3),
