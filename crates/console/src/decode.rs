@@ -1,8 +1,8 @@
 //! Keys and values of messages as people read them.
 
 use bd_schema::{
-    AvroReader, DataType, Field, JsonSchemaReader, RecordError, Row, Schema, SchemaRegistry, SchemaType,
-    Value as Cell,
+    AvroReader, DataType, Field, JsonSchemaReader, ProtobufReader, RecordError, Row, Schema, SchemaRegistry,
+    SchemaType, Value as Cell,
 };
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -24,13 +24,15 @@ struct Registered {
     registry: Arc<dyn SchemaRegistry>,
     avro: AvroReader,
     json: JsonSchemaReader,
+    protobuf: ProtobufReader,
 }
 
 impl Registered {
     fn new(registry: Arc<dyn SchemaRegistry>) -> Self {
         let avro = AvroReader::new(Arc::clone(&registry));
         let json = JsonSchemaReader::new(Arc::clone(&registry));
-        Self { registry, avro, json }
+        let protobuf = ProtobufReader::new(Arc::clone(&registry));
+        Self { registry, avro, json, protobuf }
     }
 
     /// The name of the format and the data.
@@ -41,7 +43,12 @@ impl Registered {
             SchemaType::Json => {
                 ("JSON", self.json.decode(bytes).map(|(s, row)| shown(&s.schema, s.single, &row)))
             }
-            _ => ("Avro", self.avro.decode(bytes).map(|(s, row)| shown(&s.schema, s.single, &row))),
+            SchemaType::Protobuf => {
+                ("Protobuf", self.protobuf.decode(bytes).map(|(s, row)| shown(&s.schema, false, &row)))
+            }
+            SchemaType::Avro => {
+                ("Avro", self.avro.decode(bytes).map(|(s, row)| shown(&s.schema, s.single, &row)))
+            }
         }
     }
 }
@@ -226,6 +233,11 @@ mod tests {
             let json = r#"{"type":"object","properties":{"ad_id":{"type":"integer"}}}"#;
             match id {
                 7 => Ok(Arc::new(SchemaText::avro(schema))),
+                6 => {
+                    let text =
+                        "message A { optional int32 x = 1; } message B { optional string channel = 1; }";
+                    Ok(Arc::new(SchemaText::new(SchemaType::Protobuf, text)))
+                }
                 9 => Ok(Arc::new(SchemaText::new(SchemaType::Json, json))),
                 _ => Err(RegistryError::UnknownId(id)),
             }
@@ -258,6 +270,16 @@ mod tests {
         }
         assert_eq!(decoder.decoded(Some(b"\0\0"))["format"], "hex");
         assert_eq!(decoder.decoded(Some(b"{}"))["format"], "json");
+    }
+
+    #[test]
+    fn protobuf_is_decoded_by_its_schema_and_its_message() {
+        let decoder = Decoder::new(Some(Arc::new(One)));
+        let shown = decoder.decoded(Some(b"\0\0\0\0\x06\x02\x02\x0a\x03BBC"));
+        let wanted = json!({"format": "protobuf", "data": {"channel": "BBC"}, "bytes": 12, "schema_id": 6});
+        assert_eq!(shown, wanted);
+        let shown = decoder.decoded(Some(b"\0\0\0\0\x06\x02\x02\x0a\x7f"));
+        assert!(shown["problem"].as_str().unwrap().starts_with("It looks like Confluent's Protobuf, but"));
     }
 
     #[test]

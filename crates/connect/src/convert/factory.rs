@@ -2,16 +2,17 @@
 
 use super::json::JsonConverter;
 use super::primitive::{ByteArrayConverter, NumberConverter, StringConverter};
-use super::{Converter, avro, json_registered};
+use super::{Converter, avro, json_registered, protobuf};
 use crate::sdk::{Config, ConfigError};
 use bd_schema::{DataType, Role, SchemaRegistry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The classes that there are.
-pub(crate) const CONVERTERS: [&str; 8] = [
+pub(crate) const CONVERTERS: [&str; 9] = [
     "io.confluent.connect.avro.AvroConverter",
     "io.confluent.connect.json.JsonSchemaConverter",
+    "io.confluent.connect.protobuf.ProtobufConverter",
     "org.apache.kafka.connect.converters.ByteArrayConverter",
     "org.apache.kafka.connect.converters.DoubleConverter",
     "org.apache.kafka.connect.converters.IntegerConverter",
@@ -83,6 +84,7 @@ impl ConverterConfig {
             "IntegerConverter" => number(DataType::Integer),
             "DoubleConverter" => number(DataType::Double),
             "AvroConverter" => avro::open(self, registry),
+            "ProtobufConverter" => protobuf::open(self, registry),
             "JsonSchemaConverter" => json_registered::open(self, registry),
             _ => Ok(Box::new(ByteArrayConverter)),
         }

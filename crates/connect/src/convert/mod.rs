@@ -9,6 +9,7 @@
 //! | `converters.{Long,Integer,Double}Converter` | big endian | a number |
 //! | `io.confluent.connect.avro.AvroConverter` | Confluent Avro | rows by the schema in the registry |
 //! | `io.confluent.connect.json.JsonSchemaConverter` | JSON in Confluent's framing | rows by the schema in the registry |
+//! | `io.confluent.connect.protobuf.ProtobufConverter` | Protobuf in Confluent's framing | rows by the schema in the registry |
 
 mod avro;
 mod factory;
@@ -17,6 +18,7 @@ mod json_registered;
 mod json_schema;
 mod memo;
 mod primitive;
+mod protobuf;
 mod registered;
 mod runs;
 #[cfg(test)]

@@ -121,6 +121,30 @@ fn avro_brings_every_type_back_and_registers_under_the_topic() {
 }
 
 #[test]
+fn protobuf_brings_every_type_back_and_registers_under_the_topic() {
+    let registry = Arc::new(Registry::default());
+    let class = "io.confluent.connect.protobuf.ProtobufConverter";
+    let mut converter = open(Role::Value, &[("", class)], Some(registry.clone()));
+    // Protobuf has no NULL among elements, and no NULL array or map: it is empty.
+    let Cells::Rows { schema, mut rows } = everything() else { panic!("rows") };
+    for row in rows.iter_mut().flatten() {
+        row[10] = Value::Array(if row[10] == Value::Null { vec![] } else { vec![Value::BigInt(1)] });
+        row[11] = if row[11] == Value::Null { Value::Map(vec![]) } else { row[11].clone() };
+    }
+    let cells = Cells::Rows { schema, rows };
+    let (rows, schema) = round_trip(converter.as_mut(), &cells);
+    assert_eq!(rows, rows_of(&cells));
+    let wanted = cells.schema().unwrap().clone();
+    assert_eq!((schema.columns(), &schema.name), (wanted.columns(), &wanted.name));
+    let Shape::Struct { fields, .. } = &schema.shape else { panic!("{schema:?}") };
+    assert!(fields[2].required && !fields[0].required);
+    let (subject, registered) = registry.0.lock().unwrap()[0].clone();
+    assert_eq!((subject.as_str(), registered.schema_type.name()), ("events-value", "PROTOBUF"));
+    assert!(registered.text.contains("package org.test;\n"), "{}", registered.text);
+    assert!(registered.text.contains("  int64 f2 = 3;\n"), "{}", registered.text);
+}
+
+#[test]
 fn json_schema_brings_every_type_back_and_registers_under_the_topic() {
     for format in ["BASE64", "NUMERIC"] {
         let registry = Arc::new(Registry::default());

@@ -1,0 +1,81 @@
+//! `io.confluent.connect.protobuf.ProtobufConverter`: Protobuf in Confluent's framing.
+//!
+//! Keys are those of every converter with a registry. A record that is a bare value is a message of one field `value`, as Confluent's
+//! converter writes it, and is read as a struct. A `oneof` is read as a field for each of its fields (`flatten.unions`).
+
+use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
+use super::runs::RunsBuilder;
+use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
+use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
+use bd_schema::protobuf::{ProtobufCodec, ProtobufReader, ProtobufShape, protobuf_of_schema};
+use bd_schema::{Codec, SchemaRegistry};
+use std::sync::Arc;
+
+/// Confluent's name for a record without one.
+const DEFAULT_NAME: &str = "ConnectDefault1";
+
+struct ProtobufConverter {
+    registered: Registered,
+    reader: ProtobufReader,
+    writers: Writers,
+    shapes: Shapes<ProtobufShape>,
+}
+
+pub(super) fn open(
+    config: &ConverterConfig,
+    registry: Option<&Arc<dyn SchemaRegistry>>,
+) -> Result<Box<dyn Converter>, ConfigError> {
+    let registered = Registered::open(config, registry)?;
+    let reader = ProtobufReader::new(Arc::clone(&registered.registry));
+    let (writers, shapes) = (Writers::default(), Shapes::default());
+    Ok(Box::new(ProtobufConverter { registered, reader, writers, shapes }))
+}
+
+fn writer(registered: &Registered, topic: &str, schema: &ConnectSchema) -> Result<RowWriter, String> {
+    let columns = schema.columns().into_owned();
+    let required: Vec<bool> = match &schema.shape {
+        Shape::Single(_) => Vec::new(),
+        Shape::Struct { fields, .. } => fields.iter().map(|f| f.required).collect(),
+    };
+    let declaration =
+        protobuf_of_schema(schema.name.as_deref(), &columns, &required).map_err(|e| e.to_string())?;
+    let subject = registered.subject(topic, schema.name.as_deref().unwrap_or(DEFAULT_NAME));
+    let registry = Arc::clone(&registered.registry);
+    let codec = ProtobufCodec::with_declaration(registry, subject, columns, declaration, &[0]);
+    let codec = codec.map_err(|e| e.to_string())?;
+    Ok(Box::new(move |row, out| codec.encode_row(row, out)))
+}
+
+fn schema(shape: &ProtobufShape) -> ConnectSchema {
+    let field = |required: &bool| ConnectField { required: *required, ..ConnectField::default() };
+    let fields = shape.required.iter().map(field).collect();
+    let of = Shape::Struct { schema: shape.schema.clone(), fields };
+    ConnectSchema { name: Some(shape.name.clone()), shape: of, avro: None }
+}
+
+impl Converter for ProtobufConverter {
+    fn class(&self) -> &'static str {
+        "io.confluent.connect.protobuf.ProtobufConverter"
+    }
+
+    fn encode(&mut self, topic: &str, cells: &Cells) -> Result<Payloads, ConvertError> {
+        let (class, registered) = (self.class(), &self.registered);
+        encode(&mut self.writers, class, topic, cells, |schema| writer(registered, topic, schema))
+    }
+
+    fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
+        let mut runs = RunsBuilder::default();
+        for payload in payloads {
+            match payload.map(|p| self.reader.decode(p)) {
+                None => runs.null(),
+                Some(Ok((shape, row))) => {
+                    let schema = self.shapes.get(&shape, schema);
+                    runs.row(&schema, row);
+                }
+                Some(Err(error)) if error.retriable => return Err(ConvertError::Retriable(error.reason)),
+                Some(Err(error)) => runs.fail(error.reason),
+            }
+        }
+        Ok(runs.finish())
+    }
+}
