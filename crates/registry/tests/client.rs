@@ -4,7 +4,7 @@
 use bd_broker::{Broker, BrokerConfig};
 use bd_cluster::Cluster;
 use bd_cluster_embedded::EmbeddedCluster;
-use bd_registry::{Registry, RegistryConfig, router};
+use bd_registry::{Access, Registry, RegistryConfig, secured};
 use bd_schema::{
     AvroReader, Codecs, DataType, Field, NewSchema, RegistryClient, RegistryError, Role, Schema,
     SchemaRegistry, Value,
@@ -12,13 +12,18 @@ use bd_schema::{
 use std::sync::Arc;
 
 fn serve(dir: &std::path::Path) -> (String, tokio::runtime::Runtime) {
+    serve_those(dir, Access::default())
+}
+
+fn serve_those(dir: &std::path::Path, access: Access) -> (String, tokio::runtime::Runtime) {
     let broker = Broker::open(BrokerConfig::new(dir)).unwrap();
     let cluster: Arc<dyn Cluster> = Arc::new(EmbeddedCluster::new(broker));
     let registry = Arc::new(Registry::open(cluster, &RegistryConfig::default()).unwrap());
+    let router = secured(registry, access);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    runtime.spawn(async move { axum::serve(listener, router(registry)).await });
+    runtime.spawn(async move { axum::serve(listener, router).await });
     (url, runtime)
 }
 
@@ -66,4 +71,25 @@ fn what_the_registry_says_no_to_is_told_as_its_own_codes() {
     let id = client.register("s", &NewSchema::avro("\"int\"")).unwrap();
     assert_eq!(client.register("s", &NewSchema::avro("\"int\"")), Ok(id));
     assert_eq!(code(client.register("s", &NewSchema::avro("\"string\""))), 40901);
+}
+
+#[test]
+fn a_registry_with_users_or_tokens_answers_only_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let access = Access::new([("ann".to_owned(), "secret".to_owned())], ["t0ken".to_owned()]);
+    let (url, _runtime) = serve_those(dir.path(), access);
+    let schema = NewSchema::avro("\"int\"");
+    let refused = RegistryClient::new(&url).register("s", &schema);
+    assert!(
+        matches!(&refused, Err(RegistryError::Unavailable { reason, .. }) if reason.contains("401")),
+        "{refused:?}"
+    );
+    for client in [
+        RegistryClient::new(&url).with_basic_auth("ann:secret"),
+        RegistryClient::new(&url.replace("http://", "http://ann:secret@")),
+        RegistryClient::new(&url).with_bearer_token("t0ken"),
+    ] {
+        assert_eq!(client.register("s", &schema), Ok(1));
+    }
+    assert!(RegistryClient::new(&url).with_bearer_token("other").latest("s").is_err());
 }

@@ -103,6 +103,13 @@ impl RegistryClient {
         self
     }
 
+    /// The same with a token, as `bearer.auth.token`.
+    #[must_use]
+    pub fn with_bearer_token(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
     /// The same, waiting for an answer so long (5 s by default).
     #[must_use]
     pub fn with_timeout(mut self, wait: Duration) -> Self {

@@ -24,11 +24,12 @@ mod subjects;
 
 use crate::error::Error;
 use crate::registry::Registry;
+use crate::security::Access;
 use answer::Failed;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
@@ -86,6 +87,22 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .with_state(registry.clone());
     // Paths are rewritten before they are matched.
     Router::new().fallback_service(routes).layer(from_fn_with_state(registry, path::rewrite))
+}
+
+/// The router of a registry that answers only those who have access.
+pub fn secured(registry: Arc<Registry>, access: Access) -> Router {
+    router(registry).layer(from_fn_with_state(Arc::new(access), authenticate))
+}
+
+async fn authenticate(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Err(error) = access.check(given) {
+        let mut refused = Failed(error).into_response();
+        let challenge = HeaderValue::from_static("Basic realm=\"SchemaRegistry\"");
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        return refused;
+    }
+    next.run(request).await
 }
 
 /// Runs a call on a blocking thread.
