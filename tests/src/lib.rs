@@ -10,7 +10,7 @@ use bd_engine::runtime::engine::Engine;
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
 use bd_registry::{Registry, RegistryConfig};
-use bd_schema::{Codecs, SchemaRegistry};
+use bd_schema::{Codecs, NewSchema, SchemaRegistry};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ struct Embedded(Arc<Registry>);
 impl Register for Embedded {
     fn register(&mut self, subject: &str, schema: &str) -> Result<u32, CaseError> {
         self.0
-            .register_schema(subject, schema)
+            .register(subject, &NewSchema::avro(schema))
             .map_err(|e| CaseError::Registry { url: "the embedded registry".into(), reason: e.to_string() })
     }
 }
