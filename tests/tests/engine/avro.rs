@@ -5,8 +5,8 @@ use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
 use bd_schema::avro::AvroShape;
 use bd_schema::{
-    AvroCodec, AvroReader, Codec, Codecs, DataType, Field, RegisteredSchema, RegistryError, Role, Row,
-    Schema, SchemaRegistry, Value,
+    AvroCodec, AvroReader, Codec, Codecs, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role,
+    Row, Schema, SchemaRegistry, SchemaText, Value,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,11 +32,11 @@ impl Line {
 }
 
 impl SchemaRegistry for Line {
-    fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
-        self.through()?.schema_by_id(id)
+    fn schema(&self, id: u32) -> Result<Arc<SchemaText>, RegistryError> {
+        self.through()?.schema(id)
     }
 
-    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+    fn register(&self, subject: &str, schema: &NewSchema) -> Result<u32, RegistryError> {
         self.through()?.register(subject, schema)
     }
 
@@ -141,7 +141,7 @@ fn a_table_of_avro_keys_and_values_is_pulled_looked_up_and_derived_from_tombston
         assert!(std::time::Instant::now() < deadline);
     }
     let latest = world.line.latest("adults-value").unwrap().unwrap();
-    assert!(latest.schema.contains("KsqlDataSourceSchema"), "{latest:?}");
+    assert!(latest.schema.text.contains("KsqlDataSourceSchema"), "{latest:?}");
 
     small.sql("INSERT INTO s (user_id, n) VALUES (3, 7); INSERT INTO s (user_id, n) VALUES (1, 8);");
     small.sql("INSERT INTO s (user_id, n) VALUES (2, 9);");
