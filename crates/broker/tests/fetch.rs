@@ -161,6 +161,30 @@ fn large_answers_are_the_bytes_of_the_log_by_name_and_by_id() {
 }
 
 #[test]
+fn a_reader_far_behind_in_one_or_many_partitions_is_given_the_bytes_of_their_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let id = topic(&server, 4);
+    let mut raw = Raw::connect(&server.address);
+    // So much that the beginning counts as what may not be in memory, and more than a socket holds.
+    for partition in [0, 1, 2, 3].repeat(13) {
+        put(&mut raw, partition, 900_000);
+    }
+    for readers in [1, 4] {
+        let from = |p: i32| wanted(p, 0).with_partition_max_bytes(5 << 20);
+        let answer = raw.call(VERSION, &request(id, (0..readers).map(from).collect()));
+        assert_eq!(partitions(&answer).len(), readers as usize);
+        for given in partitions(&answer) {
+            let log = server.broker.topics().partition("t", given.partition_index).unwrap();
+            let expected = log.log().read(0, 5 << 20, bd_log::Isolation::HighWatermark, true).unwrap().bytes;
+            assert!(expected.len() > 4_000_000);
+            assert!(given.records.as_ref() == Some(&expected), "{readers}, {}", given.partition_index);
+        }
+    }
+    server.stop();
+}
+
+#[test]
 fn a_fetch_waits_until_all_partitions_together_have_enough() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());

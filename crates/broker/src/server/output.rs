@@ -1,10 +1,14 @@
 //! Writes answers: those that are ready together in one call, and parts of files without reading them where that can be.
 //!
 //! `sendfile` gives the socket pages of the page cache. What is not in it has to come from the disk, for which a task must not
-//! wait: others of its thread would wait, too. So parts that may be cold are looked at in steps of [`STEP`] bytes, and what is
-//! not in memory is fetched by a thread for blocking work first; what follows is asked of the disk meanwhile
-//! ([`crate::fetch::ahead`]). Over TLS the bytes are read in the same steps, so that a
-//! client that does not take them holds one step of memory.
+//! wait: others of its thread would wait, too. What may be cold goes one of two ways:
+//! - An answer with up to [`FEW`] such parts: they are looked at in steps of [`STEP`] bytes, and what is not in memory is fetched
+//!   by a thread for blocking work first; what follows is asked of the disk meanwhile ([`crate::fetch::ahead`]), since disk and
+//!   network would take turns otherwise.
+//! - One with more: a thread for blocking work calls `sendfile` itself, until the socket takes no more. The kernel reads ahead in
+//!   each of the files, which is enough to do, and costs less.
+//!
+//! Over TLS the bytes are read in the steps of the first way, so that a client that does not take them holds one step of memory.
 
 use super::session::{Session, Stage};
 use super::transport::Transport;
@@ -13,13 +17,13 @@ use crate::wire::frame::{FilePart, Frame, Piece};
 use bd_log::FsFile;
 use bytes::Buf;
 use rustix::fs::sendfile;
-use rustix::io::ReadWriteFlags;
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -31,6 +35,10 @@ const MAX_PIECES: usize = 64;
 const STEP: usize = 512 << 10;
 /// The same over TLS.
 const TLS_STEP: usize = 64 << 10;
+/// Parts of an answer that may be cold, for which the disk is asked ahead.
+const FEW: usize = 2;
+/// What is sent, from memory as a rule, to wait for a socket that was full.
+const SIP: u64 = 64 << 10;
 /// Between the pages that are touched so that a step is in memory.
 const TOUCH: u64 = 64 << 10;
 
@@ -42,7 +50,10 @@ pub(super) async fn write<T: Transport>(
     answers: impl IntoIterator<Item = Frame>,
 ) -> io::Result<()> {
     let mut pieces: VecDeque<Piece> = answers.into_iter().flatten().filter(|p| p.len() > 0).collect();
-    read_ahead(ahead, &pieces);
+    let few = cold(&pieces).count() <= FEW;
+    if few {
+        read_ahead(ahead, &pieces);
+    }
     while let Some(first) = pieces.front() {
         match first {
             Piece::Bytes(_) => {
@@ -51,7 +62,12 @@ pub(super) async fn write<T: Transport>(
             }
             Piece::File(_) => {
                 if let Some(Piece::File(part)) = pieces.pop_front() {
-                    write_file(socket, session, part).await?;
+                    match socket.plain() {
+                        Some(plain) if !few && part.cold && part.file.fd().is_some() => {
+                            send_from_disk(plain, session, &part).await?;
+                        }
+                        _ => write_file(socket, session, part).await?,
+                    }
                 }
             }
         }
@@ -166,27 +182,62 @@ async fn send(
     Ok(())
 }
 
+/// Sends a part that may be cold by a thread that may wait for the disk. It does not wait for the socket.
+async fn send_from_disk(socket: &TcpStream, session: &Session, part: &FilePart) -> io::Result<()> {
+    let Some(fd) = part.file.fd() else { return Ok(()) };
+    let (mut position, end) = (part.position, part.position + part.len as u64);
+    let twin = Arc::new(socket.as_fd().try_clone_to_owned()?);
+    while position < end {
+        let (twin, file) = (Arc::clone(&twin), Arc::clone(&part.file));
+        let sent = tokio::task::spawn_blocking(move || send_until_full(&twin, &*file, position, end));
+        position = sent.await.map_err(io::Error::other)??;
+        session.note_active(Stage::Idle);
+        // The socket is full: what is sent next waits for room in it.
+        let sip = (end - position).min(SIP);
+        send(socket, session, fd, position, sip as usize).await?;
+        position += sip;
+    }
+    Ok(())
+}
+
+/// Sends until `end` or until the socket takes no more; gives the position that was reached.
+fn send_until_full(socket: &OwnedFd, file: &dyn FsFile, mut position: u64, end: u64) -> io::Result<u64> {
+    let Some(fd) = file.fd() else { return Ok(position) };
+    while position < end {
+        let left = (end - position) as usize;
+        match sendfile(socket, fd, Some(&mut position), left) {
+            Ok(0) => return Err(cut_short(position)),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(position)
+}
+
 /// Whether the step's first and last bytes are in the page cache. Where the system cannot tell, it says yes.
 fn is_in_memory(file: &dyn FsFile, bytes: Range<u64>) -> bool {
     let Some(fd) = file.fd() else { return true };
     let there = |at: u64| {
         let mut byte = [0; 1];
         let read = rustix::io::preadv2(fd, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
-        read != Err(rustix::io::Errno::AGAIN)
+        read != Err(Errno::AGAIN)
     };
     there(bytes.start) && there(bytes.end.saturating_sub(1))
 }
 
+/// The parts that may be cold of files that the system can send.
+fn cold(pieces: &VecDeque<Piece>) -> impl Iterator<Item = &FilePart> {
+    pieces.iter().filter_map(|piece| match piece {
+        Piece::File(part) if part.cold && part.file.fd().is_some() => Some(part),
+        _ => None,
+    })
+}
+
 /// Has what may be cold of an answer, and what its reader will want next, read from the disk; waits for nothing.
 fn read_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
-    let cold = || {
-        pieces.iter().filter_map(|piece| match piece {
-            Piece::File(part) if part.cold && part.file.fd().is_some() => Some(part),
-            _ => None,
-        })
-    };
-    let parts = cold().count();
-    let wanted = cold().filter_map(|part| {
+    let parts = cold(pieces).count();
+    let wanted = cold(pieces).filter_map(|part| {
         let bytes = part.position..part.position + part.len as u64;
         let wanted = ahead.wanted(Arc::as_ptr(&part.file).addr(), bytes, parts)?;
         (!is_in_memory(&*part.file, wanted.clone())).then(|| (Arc::clone(&part.file), wanted))
