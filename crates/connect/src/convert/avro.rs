@@ -2,7 +2,6 @@
 //! as it is.
 
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
-use super::runs::RunsBuilder;
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
 use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
 use bd_schema::avro::{AvroCodec, AvroField, AvroReader, AvroShape, avro_of_schema, avro_of_value};
@@ -86,18 +85,6 @@ impl Converter for AvroConverter {
     }
 
     fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
-        let mut runs = RunsBuilder::default();
-        for payload in payloads {
-            match payload.map(|p| self.reader.decode(p)) {
-                None => runs.null(),
-                Some(Ok((shape, row))) => {
-                    let schema = self.shapes.get(&shape, schema);
-                    runs.row(&schema, row);
-                }
-                Some(Err(error)) if error.retriable => return Err(ConvertError::Retriable(error.reason)),
-                Some(Err(error)) => runs.fail(error.reason),
-            }
-        }
-        Ok(runs.finish())
+        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema)
     }
 }

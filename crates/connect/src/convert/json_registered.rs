@@ -5,7 +5,6 @@
 
 use super::json::{bytes_for, decimals_as_bytes, numeric_decimals};
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
-use super::runs::RunsBuilder;
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
 use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
 use bd_schema::json_schema::{
@@ -109,18 +108,6 @@ impl Converter for JsonSchemaConverter {
     }
 
     fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
-        let mut runs = RunsBuilder::default();
-        for payload in payloads {
-            match payload.map(|p| self.reader.decode(p)) {
-                None => runs.null(),
-                Some(Ok((shape, row))) => {
-                    let schema = self.shapes.get(&shape, schema);
-                    runs.row(&schema, row);
-                }
-                Some(Err(error)) if error.retriable => return Err(ConvertError::Retriable(error.reason)),
-                Some(Err(error)) => runs.fail(error.reason),
-            }
-        }
-        Ok(runs.finish())
+        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema)
     }
 }

@@ -4,7 +4,8 @@
 //! (`TopicNameStrategy`, `RecordNameStrategy`, `TopicRecordNameStrategy`).
 
 use super::primitive::each;
-use super::{ConvertError, ConverterConfig, Memo, Payloads};
+use super::runs::RunsBuilder;
+use super::{ConvertError, ConverterConfig, Memo, Payloads, Runs};
 use crate::sdk::{Cells, ConfigError, ConnectSchema};
 use bd_schema::{RecordError, RegistryClient, Role, Row, SchemaRegistry};
 use std::sync::Arc;
@@ -145,11 +146,7 @@ impl<S> Default for Shapes<S> {
 
 impl<S> Shapes<S> {
     /// What `derive` made, or makes now, of the shape.
-    pub(super) fn get(
-        &mut self,
-        shape: &Arc<S>,
-        derive: impl FnOnce(&S) -> ConnectSchema,
-    ) -> Arc<ConnectSchema> {
+    fn get(&mut self, shape: &Arc<S>, derive: impl FnOnce(&S) -> ConnectSchema) -> Arc<ConnectSchema> {
         if let Some((_, known)) = self.0.iter().find(|(s, _)| Arc::ptr_eq(s, shape)) {
             return Arc::clone(known);
         }
@@ -159,5 +156,27 @@ impl<S> Shapes<S> {
         }
         self.0.push((Arc::clone(shape), Arc::clone(&schema)));
         schema
+    }
+
+    /// Decodes payloads with `read`, which gives the shape and the values of one; `derive` makes the schemas of shapes.
+    pub(super) fn decode(
+        &mut self,
+        payloads: &[Option<&[u8]>],
+        read: impl Fn(&[u8]) -> Result<(Arc<S>, Row), RecordError>,
+        derive: impl Fn(&S) -> ConnectSchema,
+    ) -> Result<Runs, ConvertError> {
+        let mut runs = RunsBuilder::default();
+        for payload in payloads {
+            match payload.map(&read) {
+                None => runs.null(),
+                Some(Ok((shape, row))) => {
+                    let schema = self.get(&shape, &derive);
+                    runs.row(&schema, row);
+                }
+                Some(Err(error)) if error.retriable => return Err(ConvertError::Retriable(error.reason)),
+                Some(Err(error)) => runs.fail(error.reason),
+            }
+        }
+        Ok(runs.finish())
     }
 }
