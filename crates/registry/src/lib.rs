@@ -17,6 +17,7 @@ mod definitions;
 mod draft;
 mod entity;
 mod error;
+mod flights;
 mod manage;
 mod md5;
 mod record;

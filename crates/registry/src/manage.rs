@@ -17,7 +17,7 @@ impl Registry {
     /// Deletes a subject; gives its versions.
     pub(crate) fn delete_subject(&self, subject: &str, permanent: bool) -> Result<Vec<u32>, Error> {
         let subject = subject::normalized(subject);
-        let deleted = self.store.transact(|state| {
+        let deleted = self.store.transact(|state, _| {
             if !state.has_subject(&subject, true) {
                 return Err(Error::SubjectNotFound(subject.clone()));
             }
@@ -58,7 +58,7 @@ impl Registry {
     /// Deletes a version; gives its number.
     pub(crate) fn delete_version(&self, subject: &str, which: Which, permanent: bool) -> Result<u32, Error> {
         let subject = subject::normalized(subject);
-        let deleted = self.store.transact(|state| {
+        let deleted = self.store.transact(|state, _| {
             let Some(version) = which.of(state, &subject, true) else {
                 return Err(match state.has_subject(&subject, true) {
                     true => Error::VersionNotFound(which.number()),
@@ -111,7 +111,7 @@ impl Registry {
             return Err(Error::InvalidSubject(name.into()));
         }
         let name = scope(name);
-        self.store.transact(|state| {
+        self.store.transact(|state, _| {
             let old = state.set_config(&name).cloned().unwrap_or_default();
             let new = old.updated(request).map_err(|refused| match refused {
                 Refused::Level => Error::InvalidLevel,
@@ -127,7 +127,7 @@ impl Registry {
     /// Takes a config away; gives what was set.
     pub(crate) fn delete_config(&self, name: Option<&str>) -> Result<Config, Error> {
         let name = scope(name);
-        self.store.transact(|state| {
+        self.store.transact(|state, _| {
             let old = state.own_config(&name).ok_or_else(|| Error::SubjectNotFound(name.clone()))?;
             writable(state, &name)?;
             Ok(Decision::write(vec![Change::Config { subject: named(&name), config: None }], old))
@@ -158,7 +158,7 @@ impl Registry {
             return Err(Error::InvalidMode("Forward mode only supported on global level"));
         }
         self.mutable()?;
-        self.store.transact(|state| {
+        self.store.transact(|state, _| {
             let mut changes = Vec::new();
             if mode == Some(Mode::Import) && state.mode(&name) != Mode::Import && !force {
                 if state.has_any(&name, false) {
@@ -181,7 +181,7 @@ impl Registry {
     pub(crate) fn delete_mode(&self, name: Option<&str>, recursive: bool) -> Result<Option<Mode>, Error> {
         let name = scope(name);
         self.mutable()?;
-        self.store.transact(|state| {
+        self.store.transact(|state, _| {
             let old = state.own_mode(&name);
             if old.is_none() && !recursive {
                 return Err(Error::SubjectNotFound(name.clone()));
@@ -206,7 +206,7 @@ impl Registry {
     pub(crate) fn delete_context(&self, given: &str) -> Result<(), Error> {
         let not_empty = || Error::ContextNotEmpty(given.to_owned());
         let prefix = subject::context_prefix(given).ok_or_else(|| Error::InvalidSubject(given.to_owned()))?;
-        self.store.transact(|state| {
+        self.store.transact(|state, _| {
             if state.has_any(&prefix, true) {
                 return Err(not_empty());
             }

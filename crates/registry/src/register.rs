@@ -5,6 +5,7 @@ use crate::config::{Config, Mode};
 use crate::draft::{Candidate, Draft};
 use crate::entity::{Metadata, RuleSet};
 use crate::error::Error;
+use crate::flights::Flights;
 use crate::record::Change;
 use crate::registry::{Found, Registry};
 use crate::state::{State, Stored, Version};
@@ -32,12 +33,14 @@ impl Registry {
         if let Some(found) = self.store.known(|state| unchanged(state, &subject, draft, normalize)) {
             return Ok(found);
         }
-        self.store.transact(|state| self.registration(state, &subject, draft, normalize, force))
+        self.store
+            .transact(|state, flights| self.registration(state, flights, &subject, draft, normalize, force))
     }
 
     fn registration(
         &self,
         state: &State,
+        flights: &Flights,
         subject: &str,
         draft: &Draft,
         normalize: bool,
@@ -86,7 +89,7 @@ impl Registry {
         }
         let id = match id {
             Some(id) => same_schema(state, subject, id, &candidate.stored)?,
-            None => state.next_id(subject),
+            None => flights.next_id(state, subject),
         };
         Ok(writing(state, subject, number, id, candidate.stored))
     }

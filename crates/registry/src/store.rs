@@ -5,15 +5,19 @@
 //! the id to another schema, the record says nothing: its writer sees so when it reads it back, and decides anew. What stands in the
 //! log for a version must be its latest record there, since the topic is compacted and Confluent's registry takes the latest: so
 //! whoever writes next writes the winner's once more.
+//!
+//! Within one registry decisions are made one at a time, but what they come to is waited for together ([`Flights`]): so many
+//! registrations share an fsync.
 
 use crate::error::Error;
+use crate::flights::{Flights, Footprint};
 use crate::record::{CLAIM, Change};
 use crate::state::State;
 use bd_cluster::{
-    Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordRef, RecordsBuilder,
+    Ack, Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordRef, RecordsBuilder,
     TopicPartition, Writer, WriterConfig,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -36,7 +40,32 @@ pub(crate) struct Store {
     state: RwLock<State>,
     tail: Mutex<Tail>,
     /// `None`: this registry does not write.
-    writer: Option<Mutex<Box<dyn Writer>>>,
+    lane: Option<Lane>,
+}
+
+/// Where decisions are made and sent off.
+struct Lane {
+    departing: Mutex<Departing>,
+    landed: Condvar,
+}
+
+struct Departing {
+    writer: Box<dyn Writer>,
+    flights: Flights,
+}
+
+/// A decision on its way; it has landed when this is dropped.
+struct Flight<'a> {
+    lane: &'a Lane,
+    number: u64,
+    acks: Vec<Ack>,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.lane.departing.lock().flights.land(self.number);
+        self.lane.landed.notify_all();
+    }
 }
 
 /// How far the topic is read.
@@ -81,15 +110,17 @@ impl Store {
         let config = ReaderConfig { client_id: client_id.clone(), ..ReaderConfig::default() };
         let mut reader = cluster.open_reader(config)?;
         reader.assign(&partition, position)?;
-        let writer = match writes {
+        let lane = match writes {
             true => {
-                Some(Mutex::new(cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?))
+                let writer = cluster.open_writer(WriterConfig { client_id, ..WriterConfig::default() })?;
+                let departing = Departing { writer, flights: Flights::default() };
+                Some(Lane { departing: Mutex::new(departing), landed: Condvar::new() })
             }
             false => None,
         };
         let tail = Mutex::new(Tail { reader, position, overtaken: BTreeSet::new() });
-        let store = Self { cluster, partition, state: RwLock::new(state), tail, writer };
-        store.catch_up()?;
+        let store = Self { cluster, partition, state: RwLock::new(state), tail, lane };
+        store.catch_up(0)?;
         Ok(store)
     }
 
@@ -100,13 +131,13 @@ impl Store {
 
     /// The state as of now.
     pub(crate) fn fresh<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Error> {
-        self.catch_up()?;
+        self.catch_up(0)?;
         Ok(read(&self.state.read()))
     }
 
-    /// Applies what was written since the last call, by whomever.
-    fn catch_up(&self) -> Result<(), Error> {
-        let end = self.cluster.offset(&self.partition, OffsetSpec::Latest)?;
+    /// Applies what was written since the last call, by whomever; at least up to that offset.
+    fn catch_up(&self, to: i64) -> Result<(), Error> {
+        let end = self.cluster.offset(&self.partition, OffsetSpec::Latest)?.max(to);
         let mut tail = self.tail.lock();
         let deadline = Instant::now() + WAIT;
         while tail.position < end {
@@ -145,27 +176,73 @@ impl Store {
     }
 
     /// Decides on the state as of now and writes what that comes to; it is durable and applied when this returns. `decide` is called
-    /// anew when another registry was faster.
+    /// anew when something else was faster.
     pub(crate) fn transact<T>(
         &self,
-        mut decide: impl FnMut(&State) -> Result<Decision<T>, Error>,
+        mut decide: impl FnMut(&State, &Flights) -> Result<Decision<T>, Error>,
     ) -> Result<T, Error> {
-        let mut writer = self.writer.as_ref().ok_or(Error::NoLeader)?.lock();
+        let lane = self.lane.as_ref().ok_or(Error::NoLeader)?;
         for _ in 0..ATTEMPTS {
-            self.catch_up()?;
-            let decision = decide(&self.state.read())?;
-            if decision.changes.is_empty() {
-                return Ok(decision.answer);
+            let (decision, flight) = self.depart(lane, &mut decide)?;
+            let Some(mut flight) = flight else { return Ok(decision.answer) };
+            let mut end = 0;
+            for ack in flight.acks.drain(..) {
+                end = ack.wait(WAIT)?.last_offset + 1;
             }
-            let repairs = self.repairs(&decision.changes);
-            self.append(writer.as_mut(), &repairs, false)?;
-            self.append(writer.as_mut(), &decision.changes, decision.claims)?;
-            self.catch_up()?;
-            if !decision.claims || self.holds(&decision.changes) {
+            self.catch_up(end)?;
+            let holds = !decision.claims || self.holds(&decision.changes);
+            drop(flight);
+            if holds {
                 return Ok(decision.answer);
             }
         }
         Err(Error::Store("other registries were faster each time; try again".into()))
+    }
+
+    /// Decides and sends off what is to be written, once nothing is on its way that has to do with it.
+    fn depart<'a, T>(
+        &self,
+        lane: &'a Lane,
+        decide: &mut impl FnMut(&State, &Flights) -> Result<Decision<T>, Error>,
+    ) -> Result<(Decision<T>, Option<Flight<'a>>), Error> {
+        let mut departing = lane.departing.lock();
+        loop {
+            self.catch_up(0)?;
+            let (decision, mut footprint) = {
+                let state = self.state.read();
+                let decision = decide(&state, &departing.flights)?;
+                let footprint = Footprint::of(&state, &decision.changes);
+                (decision, footprint)
+            };
+            if decision.changes.is_empty() {
+                return Ok((decision, None));
+            }
+            let repairs = self.repairs(&decision.changes);
+            if !repairs.is_empty() {
+                footprint = Footprint::of_all();
+            }
+            if departing.flights.meets(&footprint) {
+                while departing.flights.meets(&footprint) {
+                    lane.landed.wait(&mut departing);
+                }
+                continue;
+            }
+            let batches =
+                encode(&repairs, false)?.into_iter().chain(encode(&decision.changes, decision.claims)?);
+            let number = departing.flights.start(footprint);
+            let mut acks = Vec::new();
+            for batch in batches {
+                match departing.writer.append(&self.partition, batch) {
+                    Ok(ack) => acks.push(ack),
+                    Err(error) => {
+                        departing.flights.land(number);
+                        lane.landed.notify_all();
+                        return Err(error.into());
+                    }
+                }
+            }
+            return Ok((decision, Some(Flight { lane, number, acks })));
+        }
     }
 
     /// Whether the versions that these changes claim are theirs.
@@ -197,25 +274,28 @@ impl Store {
         };
         tail.overtaken.iter().filter(|place| !written(place)).map(repair).collect()
     }
+}
 
-    fn append(&self, writer: &mut dyn Writer, changes: &[Change], claims: bool) -> Result<(), Error> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        let claim: &[(&str, Option<&[u8]>)] = &[(CLAIM, None)];
-        let mut batch = RecordsBuilder::new();
-        for (i, change) in changes.iter().enumerate() {
-            let (key, value) = change.encode().map_err(|e| Error::Store(e.to_string()))?;
-            if key.len() + value.as_ref().map_or(0, Vec::len) > RECORD_BYTES {
-                return Err(Error::SchemaTooLarge);
-            }
-            let headers = if claims && matches!(change, Change::Schema { .. }) { claim } else { &[] };
-            batch.push(Some(&key), value.as_deref(), now, headers);
-            if batch.bytes() >= BATCH_BYTES || i + 1 == changes.len() {
-                let full = std::mem::take(&mut batch);
-                writer.append(&self.partition, full)?.wait(WAIT)?;
-            }
+/// The batches of these changes.
+fn encode(changes: &[Change], claims: bool) -> Result<Vec<RecordsBuilder>, Error> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let claim: &[(&str, Option<&[u8]>)] = &[(CLAIM, None)];
+    let (mut full, mut batch) = (Vec::new(), RecordsBuilder::new());
+    for change in changes {
+        let (key, value) = change.encode().map_err(|e| Error::Store(e.to_string()))?;
+        if key.len() + value.as_ref().map_or(0, Vec::len) > RECORD_BYTES {
+            return Err(Error::SchemaTooLarge);
         }
-        Ok(())
+        let headers = if claims && matches!(change, Change::Schema { .. }) { claim } else { &[] };
+        batch.push(Some(&key), value.as_deref(), now, headers);
+        if batch.bytes() >= BATCH_BYTES {
+            full.push(std::mem::take(&mut batch));
+        }
     }
+    if !batch.is_empty() {
+        full.push(batch);
+    }
+    Ok(full)
 }
 
 fn apply(state: &mut State, overtaken: &mut BTreeSet<(String, u32)>, change: Change, claims: bool) {
