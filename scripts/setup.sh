@@ -38,10 +38,13 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 venv="${BD_CACHE:-$HOME/.cache/bd}/venv"
-if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
-  echo "setup: installing the Python client confluent-kafka into $venv"
+# The copy beside the packages says which were installed: with another list they are installed anew.
+if ! cmp -s scripts/requirements.txt "$venv/requirements.txt" ||
+  ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
+  echo "setup: installing Python's confluent-kafka, with its serializers, into $venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install -q --disable-pip-version-check -r scripts/requirements.txt
+  cp scripts/requirements.txt "$venv/requirements.txt"
 fi
 node_major_minor() { node --version | sed 's/^v//' | awk -F. '{ print $1 * 1000 + $2 }'; }
 if ! command -v node >/dev/null || [ "$(node_major_minor)" -lt 20019 ]; then

@@ -315,6 +315,8 @@ pub struct Bd {
     pub cluster: String,
     /// The URL of its SQL.
     pub engine: String,
+    /// The URL of its schema registry.
+    pub registry: String,
     child: std::process::Child,
     _data: tempfile::TempDir,
 }
@@ -334,13 +336,14 @@ impl Bd {
             .stdout(std::process::Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().context("its output")?;
-        let (mut cluster, mut engine) = (None, None);
+        let (mut cluster, mut engine, mut registry) = (None, None, None);
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("cluster"), Some(address)) => cluster = Some(address.to_string()),
                 (Some("engine"), Some(address)) => engine = Some(address.to_string()),
+                (Some("registry"), Some(address)) => registry = Some(address.to_string()),
                 // The last line: a reader that leaves before it would end the process.
                 (Some("metrics"), _) => break,
                 _ => {}
@@ -348,7 +351,8 @@ impl Bd {
         }
         let cluster = cluster.context("bd ended before it was ready")?;
         let engine = engine.context("bd ended before it was ready")?;
-        Ok(Self { cluster, engine, child, _data: data })
+        let registry = registry.context("bd ended before it was ready")?;
+        Ok(Self { cluster, engine, registry, child, _data: data })
     }
 }
 

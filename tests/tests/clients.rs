@@ -1,4 +1,4 @@
-//! Clients that people use, against the socket of a running bd: kcat and Python's confluent-kafka.
+//! Clients that people use, against the socket of a running bd: kcat and Python's confluent-kafka with its serializers.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
@@ -29,6 +29,14 @@ fn python_confluent_kafka_works() {
     let bd = Bd::start(&[]).unwrap();
     let script = root().join("tests/clients/confluent.py");
     let output = run(Command::new(python().unwrap()).arg(script).arg(&bd.cluster), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches(": ok").count(), 3);
+}
+
+#[test]
+fn python_confluent_serializers_work_with_the_registry() {
+    let bd = Bd::start(&[]).unwrap();
+    let script = root().join("tests/clients/registry.py");
+    let output = run(Command::new(python().unwrap()).arg(script).arg(&bd.registry), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout).matches(": ok").count(), 3);
 }
 
