@@ -9,8 +9,11 @@ pub enum Error {
     #[error("{0}")]
     BadRequest(String),
     /// 401: who asks is not known.
-    #[error("HTTP 401 Unauthorized")]
+    #[error("Unauthorized")]
     Unauthorized,
+    /// 40301: who asks is known and may not do that.
+    #[error("{0}")]
+    Denied(String),
     /// 404: no such path.
     #[error("HTTP 404 Not Found")]
     NoSuchPath,
@@ -128,6 +131,7 @@ impl Error {
         match self {
             Self::BadRequest(_) => 400,
             Self::Unauthorized => 401,
+            Self::Denied(_) => 40301,
             Self::NoSuchPath => 404,
             Self::NoSuchMethod => 405,
             Self::NotAcceptable => 406,

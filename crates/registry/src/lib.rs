@@ -33,4 +33,4 @@ pub use config::{Level, Mode};
 pub use error::Error;
 pub use registry::{Registry, RegistryConfig};
 pub use rest::{router, secured};
-pub use security::Access;
+pub use security::{ANONYMOUS, Access, Role};

@@ -76,7 +76,8 @@ fn what_the_registry_says_no_to_is_told_as_its_own_codes() {
 #[test]
 fn a_registry_with_users_or_tokens_answers_only_them() {
     let dir = tempfile::tempdir().unwrap();
-    let access = Access::new([("ann".to_owned(), "secret".to_owned())], ["t0ken".to_owned()]);
+    let access =
+        Access::new([("ann".to_owned(), "secret".to_owned())], [("ci".to_owned(), "t0ken".to_owned())]);
     let (url, _runtime) = serve_those(dir.path(), access);
     let schema = NewSchema::avro("\"int\"");
     let refused = RegistryClient::new(&url).register("s", &schema);

@@ -3,16 +3,22 @@
 //! Answers by id are kept, since an id's schema never changes; so are registrations. An id that the registry does not know is asked
 //! for again after [`UNKNOWN_FOR`] only, so that a flood of bad records does not become a flood of requests.
 
+mod properties;
+
+pub use properties::PropertyError;
+
 use crate::{NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText, SchemaType};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use properties::Credentials;
 use serde_json::Value as Json;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 /// So long an unknown id stays unknown.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
@@ -50,6 +56,8 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 /// See the module's documentation.
 pub struct RegistryClient {
     agent: Agent,
+    wait: Duration,
+    tls: TlsConfig,
     urls: Vec<String>,
     /// The URL that answered last.
     good: AtomicUsize,
@@ -70,7 +78,8 @@ struct Refusal {
 
 impl RegistryClient {
     /// For the registry at `url`, as `schema.registry.url`: several of one cluster by comma, each with or without a path;
-    /// `user:password@` before the host is basic authentication.
+    /// `user:password@` before the host is basic authentication. Servers of `https` URLs must have a certificate of an authority that
+    /// the system believes, or that [`RegistryClient::with_properties`] names.
     pub fn new(url: &str) -> Self {
         let mut authorization = None;
         let urls = url.split(',').map(str::trim).filter(|u| !u.is_empty()).map(|url| {
@@ -85,9 +94,16 @@ impl RegistryClient {
                 None => format!("{scheme}://{rest}"),
             }
         });
+        let urls: Vec<String> = urls.collect();
+        let tls = match urls.iter().any(|url| url.starts_with("https:")) {
+            true => properties::tls(None),
+            false => TlsConfig::default(),
+        };
         Self {
-            urls: urls.collect(),
-            agent: agent(ANSWER_WAIT),
+            urls,
+            agent: agent(ANSWER_WAIT, &tls),
+            wait: ANSWER_WAIT,
+            tls,
             good: AtomicUsize::new(0),
             authorization,
             by_id: Cache::new(),
@@ -110,10 +126,35 @@ impl RegistryClient {
         self
     }
 
+    /// The same with properties by the names of Confluent's clients: `basic.auth.credentials.source`, `basic.auth.user.info`,
+    /// `bearer.auth.credentials.source`, `bearer.auth.token`, `ssl.ca.location` (or `ssl.truststore.location`, with or without
+    /// `schema.registry.` before it; PEM), `ssl.truststore.certificates`.
+    ///
+    /// # Errors
+    /// A property that is not known, or that does not fit.
+    pub fn with_properties(mut self, given: &BTreeMap<String, String>) -> Result<Self, PropertyError> {
+        let properties = properties::parse(given)?;
+        if let Some(roots) = properties.roots {
+            self.tls = properties::tls(Some(roots));
+            self.agent = agent(self.wait, &self.tls);
+        }
+        Ok(match properties.credentials {
+            Some(Credentials::Basic(user_info)) => self.with_basic_auth(&user_info),
+            Some(Credentials::Bearer(token)) => self.with_bearer_token(&token),
+            None => self,
+        })
+    }
+
+    /// Whether a key of something that has keys of its own, such as a converter, is one of [`RegistryClient::with_properties`].
+    pub fn is_property(key: &str) -> bool {
+        properties::is_one(key)
+    }
+
     /// The same, waiting for an answer so long (5 s by default).
     #[must_use]
     pub fn with_timeout(mut self, wait: Duration) -> Self {
-        self.agent = agent(wait);
+        self.wait = wait;
+        self.agent = agent(wait, &self.tls);
         self
     }
 
@@ -198,7 +239,7 @@ impl RegistryClient {
                 request.call()
             }
         };
-        let mut answer = answer.map_err(|e| e.to_string())?;
+        let mut answer = answer.map_err(|e| failed(&e))?;
         let status = answer.status().as_u16();
         let text =
             answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|e| e.to_string())?;
@@ -212,14 +253,31 @@ impl RegistryClient {
         let message = message.map_or_else(|| text.chars().take(200).collect(), str::to_owned);
         // Not of the schema: who asks, how often, or not a registry at all.
         if status >= 500 || matches!(status, 300..=399 | 401 | 403 | 408 | 429) || code == 0 {
-            return Err(format!("{url} answers {status} {message}"));
+            let hint = match (status, &self.authorization) {
+                (401, None) => " (basic.auth.user.info or bearer.auth.token says who asks)",
+                (401, Some(_)) => " (it does not know this user and password, or token)",
+                _ => "",
+            };
+            return Err(format!("{url} answers {status} {message}{hint}"));
         }
         Ok(Err(Refusal { status, code, message }))
     }
 }
 
-fn agent(wait: Duration) -> Agent {
+/// Why there is no answer.
+fn failed(error: &ureq::Error) -> String {
+    let text = error.to_string();
+    match text.contains("UnknownIssuer") {
+        true => {
+            format!("{text} (ssl.ca.location names the file of the authority that signed its certificate)")
+        }
+        false => text,
+    }
+}
+
+fn agent(wait: Duration, tls: &TlsConfig) -> Agent {
     Agent::config_builder()
+        .tls_config(tls.clone())
         .timeout_connect(Some(CONNECT_WAIT.min(wait)))
         .timeout_global(Some(wait))
         .http_status_as_error(false)

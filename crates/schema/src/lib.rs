@@ -42,7 +42,7 @@ mod writers;
 pub use avro::{AvroCodec, AvroDatumCodec, AvroDefinition, AvroFraming, AvroReader};
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
-pub use client::RegistryClient;
+pub use client::{PropertyError, RegistryClient};
 pub use codec::{Codec, Decoded, Encoded, RecordError};
 pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use delimited::{DelimitedCodec, Delimiter, InvalidDelimiter};

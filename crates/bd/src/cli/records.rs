@@ -150,9 +150,12 @@ pub(crate) struct Consume {
     /// What to print of a record
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
-    /// Decode keys and values that have Confluent's framing by this schema registry
+    /// Decode keys and values that have Confluent's framing by this schema registry: http(s)://[user:password@]host:port
     #[arg(long, value_name = "URL")]
     pub(crate) registry: Option<String>,
+    /// How the registry is asked: basic.auth.user.info, bearer.auth.token, ssl.ca.location
+    #[arg(long, value_name = "KEY=VALUE", requires = "registry")]
+    pub(crate) registry_property: Vec<String>,
     /// Which records to read
     #[arg(long, value_enum, default_value_t)]
     pub(crate) isolation: IsolationName,

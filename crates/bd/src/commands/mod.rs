@@ -20,6 +20,7 @@ use crate::cli::{ClusterArgs, Command};
 use crate::table;
 use anyhow::{Context, Result, anyhow};
 use bd_client::{Client, ClientConfig, parse_properties};
+use bd_schema::RegistryClient;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -62,6 +63,12 @@ fn pairs(option: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> {
             None => Err(anyhow!("{option} {pair}: expected KEY=VALUE")),
         })
         .collect()
+}
+
+/// The schema registry at a URL, asked as `--registry-property` says.
+fn registry(url: &str, properties: &[String]) -> Result<RegistryClient> {
+    let properties = pairs("--registry-property", properties)?;
+    RegistryClient::new(url).with_properties(&properties).context("--registry-property")
 }
 
 /// What a command has to say: rows for people, a value for programs.

@@ -78,6 +78,12 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "http(s)://[user:password@]host:port of a registry that speaks Confluent's REST",
     ),
+    key(
+        "roles.registry.properties",
+        Kind::Properties,
+        "{}",
+        "How that registry is asked, by the names of Confluent's clients: basic.auth.user.info, bearer.auth.token, ssl.ca.location",
+    ),
     key("roles.engine", EMBEDDED, "embedded", "Streaming SQL: `embedded`, or where it is"),
     key("roles.engine.url", Kind::Text, "", "http://host:port of ksqlDB's REST, for the console"),
     key("roles.connect", EMBEDDED, "embedded", "Connectors: `embedded`, or where their worker is"),
@@ -262,7 +268,66 @@ pub(crate) const KEYS: &[Key] = &[
         "registry.listener",
         Kind::Text,
         "127.0.0.1:8081",
-        "host:port of the schema registry's REST interface; port 0 takes any free one",
+        "[http://|https://]host:port of the schema registry's REST interface; port 0 takes any free one",
+    ),
+    key(
+        "registry.authentication.method",
+        Kind::Choice(&["auto", "NONE", "BASIC", "BEARER"]),
+        "auto",
+        "How those who ask the registry say who they are; auto: by users and tokens that are set, else everybody may do everything; \
+         with BASIC or BEARER nothing starts without users or tokens",
+    ),
+    key(
+        "registry.users",
+        Kind::Properties,
+        "{}",
+        "Who may ask the registry, and their passwords (basic authentication)",
+    ),
+    key("registry.tokens", Kind::Properties, "{}", "Or by a token (bearer): names and their tokens"),
+    key(
+        "registry.roles",
+        Kind::Properties,
+        "{}",
+        "What these may do there: read, write (register, too) or admin (all; what holds without a role); ANONYMOUS is who says nothing",
+    ),
+    key(
+        "registry.ssl.keystore.location",
+        Kind::Text,
+        "",
+        "The registry's own certificate chain and private key, where its listener is https://; by default the one of \
+         ssl.keystore.*; read again when it changes",
+    ),
+    key(
+        "registry.ssl.keystore.certificate.chain",
+        Kind::Text,
+        "",
+        "Or the certificate chain alone: PEM text, or a file",
+    ),
+    key(
+        "registry.ssl.keystore.key",
+        Kind::Text,
+        "",
+        "And its private key, not encrypted: PEM text, or a file",
+    ),
+    key("registry.kafkastore.topic", Kind::Text, "_schemas", "The topic that holds the schemas"),
+    key(
+        "registry.schema.compatibility.level",
+        Kind::Text,
+        "backward",
+        "What a new schema must fit where neither its subject nor the registry has a level: none, backward, forward, full, \
+         backward_transitive, forward_transitive, full_transitive",
+    ),
+    key(
+        "registry.mode.mutability",
+        Kind::Boolean,
+        "true",
+        "Whether requests may change modes (READONLY, READWRITE, IMPORT)",
+    ),
+    key(
+        "registry.leader.eligibility",
+        Kind::Boolean,
+        "true",
+        "Whether this registry writes; false: it reads what others write to the topic, and refuses all changes",
     ),
     key(
         "connect.listener",
@@ -292,13 +357,13 @@ pub(crate) const KEYS: &[Key] = &[
         "console.listener",
         Kind::Text,
         "127.0.0.1:8080",
-        "host:port of the console; port 0 takes any free one",
+        "[http://|https://]host:port of the console; port 0 takes any free one",
     ),
     key(
         "metrics.listener",
         Kind::Text,
         "127.0.0.1:9464",
-        "host:port of /metrics of all roles of this process; port 0 takes any free one",
+        "[http://|https://]host:port of /metrics of all roles of this process; port 0 takes any free one",
     ),
 ];
 

@@ -3,7 +3,9 @@
 //! [`keys`] is the table of keys; [`settings`] reads file, environment and `--set` by it; here they become typed values; [`schema`]
 //! publishes it for editors.
 
+mod http;
 pub(crate) mod keys;
+mod registry;
 pub(crate) mod schema;
 mod security;
 pub(crate) mod settings;
@@ -11,6 +13,8 @@ pub(crate) mod settings;
 use anyhow::{Context, Result, anyhow, bail};
 use bd_broker::security::ListenerSpec;
 use bd_log::FlushMode;
+pub(crate) use http::HttpListener;
+pub(crate) use registry::RegistrySettings;
 pub(crate) use security::SecuritySettings;
 use serde_yaml_ng::Value;
 use settings::{Settings, scalar};
@@ -55,11 +59,11 @@ impl fmt::Display for Listener {
 impl FromStr for Listener {
     type Err = anyhow::Error;
 
-    /// `host:port`, `[v6]:port`, `:port` (all addresses), each also as Kafka writes it: `PLAINTEXT://host:port`.
+    /// `host:port`, `[v6]:port`, `:port` (all addresses), each also as others write it: `http://host:port`.
     fn from_str(text: &str) -> Result<Self> {
         let address = match text.split_once("://") {
-            Some((protocol, rest)) if protocol.eq_ignore_ascii_case("PLAINTEXT") => rest,
-            Some((protocol, _)) => bail!("{text}: protocol {protocol} is not supported, only PLAINTEXT"),
+            Some((protocol, rest)) if protocol.eq_ignore_ascii_case("http") => rest,
+            Some((protocol, _)) => bail!("{text}: protocol {protocol} is not supported here, only http"),
             None => text,
         };
         if address.contains(',') {
@@ -162,14 +166,14 @@ pub(crate) struct Config {
     pub(crate) sql: Vec<PathBuf>,
     pub(crate) engine: EngineSettings,
     pub(crate) roles: RestRoles,
-    pub(crate) registry_listener: Listener,
+    pub(crate) registry: RegistrySettings,
     pub(crate) connect_listener: Listener,
     pub(crate) connect_group: String,
     pub(crate) connectors: Vec<ConnectorSpec>,
     pub(crate) search_listener: Listener,
     pub(crate) search_refresh: Duration,
-    pub(crate) console_listener: Listener,
-    pub(crate) metrics_listener: Listener,
+    pub(crate) console_listener: HttpListener,
+    pub(crate) metrics_listener: HttpListener,
     pub(crate) dashboards: Vec<PathBuf>,
 }
 
@@ -219,10 +223,7 @@ impl Config {
     /// The typed values.
     pub(crate) fn from_settings(settings: &Settings) -> Result<Self> {
         let text = |path: &str| settings.text(path).ok_or_else(|| anyhow!("{path} is not set"));
-        let listener = |path: &str| -> Result<Listener> {
-            let at = settings.get(path).map_or(String::new(), |(_, origin)| format!("{origin}: "));
-            text(path)?.parse().with_context(|| format!("{at}{path}"))
-        };
+        let listener = |path: &str| parsed(settings, path, &text(path)?);
         let number = |path: &str| settings.integer(path).ok_or_else(|| anyhow!("{path} is not set"));
         let cluster = match settings.text("roles.cluster.bootstrap") {
             Some(bootstrap) => {
@@ -264,17 +265,23 @@ impl Config {
                 connect: rest_role(settings, "roles.connect.url")?,
                 search: search_role(settings)?,
             },
-            registry_listener: listener("registry.listener")?,
+            registry: registry::read(settings)?,
             connect_listener: listener("connect.listener")?,
             connect_group: text("connect.group.id")?,
             connectors: connectors(settings),
             search_listener: listener("search.listener")?,
             search_refresh: Duration::from_millis(number("search.refresh.interval.ms")?),
-            console_listener: listener("console.listener")?,
-            metrics_listener: listener("metrics.listener")?,
+            console_listener: HttpListener::read(settings, "console")?,
+            metrics_listener: HttpListener::read(settings, "metrics")?,
             dashboards: files(settings, "dashboards"),
         })
     }
+}
+
+/// The address in the text that was set for a key.
+fn parsed(settings: &Settings, key: &str, text: &str) -> Result<Listener> {
+    let at = settings.get(key).map_or(String::new(), |(_, origin)| format!("{origin}: "));
+    text.parse().with_context(|| format!("{at}{key}"))
 }
 
 /// The role at the URL of that key; embedded where it is not set.

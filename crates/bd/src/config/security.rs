@@ -81,7 +81,7 @@ pub(super) fn read(settings: &Settings, listeners: &[ListenerSpec]) -> Result<Se
                 .ok_or_else(|| anyhow!("super.users: {user}: expected User:name, separated by semicolons"))
         })
         .collect::<Result<Vec<_>>>()?;
-    let tls = tls(settings)?;
+    let tls = tls(settings, "")?;
     if let Some(listener) = listeners.iter().find(|l| l.protocol.is_tls() && tls.is_none()) {
         bail!(
             "listener {} speaks {}, which needs a certificate: set ssl.keystore.location to a PEM file of the chain and the \
@@ -112,7 +112,10 @@ fn words(text: &str, separator: char) -> impl Iterator<Item = &str> {
     text.split(separator).map(str::trim).filter(|word| !word.is_empty())
 }
 
-fn tls(settings: &Settings) -> Result<Option<TlsSettings>> {
+/// The certificate that the keys after `prefix` name: `ssl.keystore.location` and the like, `registry.ssl.keystore.location`.
+pub(super) fn tls(settings: &Settings, prefix: &str) -> Result<Option<TlsSettings>> {
+    let [store_key, chain_key, key_key] =
+        ["location", "certificate.chain", "key"].map(|name| format!("{prefix}ssl.keystore.{name}"));
     // A path of the pipeline file is relative to it.
     let pem = |key: &str| {
         let (_, origin) = settings.get(key)?;
@@ -121,16 +124,14 @@ fn tls(settings: &Settings) -> Result<Option<TlsSettings>> {
             text => text,
         })
     };
-    let (store, chain, key) =
-        (pem("ssl.keystore.location"), pem("ssl.keystore.certificate.chain"), pem("ssl.keystore.key"));
-    let (certificate_chain, key) = match (store, chain, key) {
+    let (certificate_chain, key) = match (pem(&store_key), pem(&chain_key), pem(&key_key)) {
         (None, None, None) => return Ok(None),
         (Some(store), None, None) => (store.clone(), store),
         (None, Some(chain), Some(key)) => (chain, key),
-        (Some(_), _, _) => bail!(
-            "ssl.keystore.location holds both chain and key: set it, or ssl.keystore.certificate.chain and ssl.keystore.key"
-        ),
-        (None, _, _) => bail!("set both ssl.keystore.certificate.chain and ssl.keystore.key"),
+        (Some(_), _, _) => {
+            bail!("{store_key} holds both chain and key: set it, or {chain_key} and {key_key}")
+        }
+        (None, _, _) => bail!("set both {chain_key} and {key_key}"),
     };
     let mut versions = (false, false);
     for version in words(&settings.text("ssl.enabled.protocols").unwrap_or_default(), ',') {

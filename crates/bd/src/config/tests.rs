@@ -87,7 +87,7 @@ fn errors_say_what_is_wrong_where_and_what_is_nearest() {
         ("engine: {batch.rows: 0}", "expected a whole number from 1 to"),
         ("roles: {cluster: remote}", "expected embedded, or a mapping of bootstrap, properties, not remote"),
         ("roles: {cluster: {properties: {a: b}}}", "roles.cluster.bootstrap is not"),
-        ("engine: {listener: 'SSL://:8088'}", "protocol SSL is not supported, only PLAINTEXT"),
+        ("engine: {listener: 'SSL://:8088'}", "protocol SSL is not supported here, only http"),
         ("listeners: nowhere", "nowhere: expected host:port"),
         ("listeners: a:99999", "99999 is not a port"),
         ("sql: a.sql", "expected a list of files, such as [a.sql, b.sql], not a.sql"),

@@ -17,12 +17,17 @@ impl Addresses {
         self.0.get(role).map(String::as_str)
     }
 
-    /// The configuration of a connector with roles filled in.
+    /// The configuration of a connector with roles filled in. A converter whose registry is this pipeline's asks it as the worker
+    /// does (`embedded`): with the credentials of the configuration, or without a socket.
     ///
     /// # Errors
     /// A role that is neither here nor configured elsewhere.
     pub(super) fn fill(&self, connector: &ConnectorSpec) -> Result<BTreeMap<String, String>> {
         let fill = |(key, value): (&String, &String)| {
+            let of_converter = key.ends_with(".converter.schema.registry.url");
+            if of_converter && value.trim() == "${role:registry}" && self.get("registry").is_some() {
+                return Ok((key.clone(), "embedded".to_owned()));
+            }
             let value =
                 self.replace(value).map_err(|e| e.context(format!("connectors.{}.{key}", connector.name)))?;
             Ok((key.clone(), value))
@@ -93,6 +98,12 @@ mod tests {
         ] {
             assert_eq!(addresses.replace(value).unwrap(), expected);
         }
+        let registry = ("value.converter.schema.registry.url".to_owned(), "${role:registry}".to_owned());
+        let spec = ConnectorSpec { name: "c".into(), config: BTreeMap::from([registry]) };
+        assert!(addresses.fill(&spec).is_err(), "there is no registry");
+        let mut with_registry = addresses.clone();
+        with_registry.set("registry", "https://r:8081");
+        assert_eq!(with_registry.fill(&spec).unwrap()["value.converter.schema.registry.url"], "embedded");
         let error = addresses.replace("${role:lake}").unwrap_err().to_string();
         assert!(error.contains("${role:lake}") && error.contains("known: cluster, search"), "{error}");
         assert!(addresses.replace("${role:search").is_err());

@@ -2,34 +2,30 @@
 
 use super::kill::Kill;
 use super::lock::DataLock;
+use super::tls::Certificate;
 use super::{blocking, reachable};
 use crate::config::{ClusterRole, Config, TopicSpec};
 use anyhow::{Context, Result, anyhow, bail};
-use bd_broker::security::{ListenerSpec, Tls};
+use bd_broker::security::ListenerSpec;
 use bd_broker::server::{self, ListenerConfig};
 use bd_broker::{Broker, BrokerConfig, Endpoint};
 use bd_cluster::{Cluster, ClusterError, NewTopic};
 use bd_cluster_embedded::EmbeddedCluster;
 use bd_cluster_kafka::{KafkaCluster, KafkaConfig};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The log's folder within the data folder.
 const FOLDER: &str = "cluster";
 
-/// How often the files of certificates are looked at.
-const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(10);
-
 /// The embedded log at work.
 pub(super) struct BrokerRole {
     broker: Arc<Broker>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
-    certificates: Option<JoinHandle<()>>,
+    _certificate: Option<Certificate>,
     _lock: DataLock,
 }
 
@@ -51,27 +47,26 @@ impl BrokerRole {
         if let Some(kill) = kill {
             settings.fs = kill.fs();
         }
-        let (data, tls) = (config.data.clone(), config.security.tls.clone());
+        let certificate = Certificate::open(config.security.tls.as_ref()).await?;
+        let data = config.data.clone();
         let open = move || -> Result<_> {
-            let tls = tls.map(Tls::open).transpose().context("ssl.keystore")?.map(Arc::new);
             let lock = DataLock::take(&data)?;
             let broker = Broker::open(settings)
                 .with_context(|| format!("cannot open the log in {}", data.display()))?;
-            Ok((tls, lock, broker))
+            Ok((lock, broker))
         };
-        let (tls, lock, broker) = blocking(open).await??;
+        let (lock, broker) = blocking(open).await??;
         let (stop, stopped) = watch::channel(false);
         let mut servers = Vec::new();
         for (spec, socket) in config.listeners.iter().zip(sockets) {
-            let listening = listening(spec, &socket, tls.as_deref())?;
+            let listening = listening(spec, &socket, certificate.as_ref())?;
             let mut stopped = stopped.clone();
             servers.push(tokio::spawn(server::serve(broker.clone(), socket, listening, async move {
                 // An error: the role is gone.
                 let _ = stopped.wait_for(|stop| *stop).await;
             })));
         }
-        let certificates = tls.map(|tls| tokio::spawn(renew(tls)));
-        Ok(Self { broker, stop, servers, certificates, _lock: lock })
+        Ok(Self { broker, stop, servers, _certificate: certificate, _lock: lock })
     }
 
     /// The log, without a socket.
@@ -87,9 +82,6 @@ impl BrokerRole {
     /// Ends the connections and closes the log.
     pub(super) async fn stop(self) -> Result<()> {
         let _ = self.stop.send(true);
-        if let Some(certificates) = self.certificates {
-            certificates.abort();
-        }
         let mut served = Ok(());
         for server in self.servers {
             served = served.and(server.await.context("a Kafka listener ended by a panic")?);
@@ -101,7 +93,11 @@ impl BrokerRole {
 }
 
 /// What a listener tells and asks of clients.
-fn listening(spec: &ListenerSpec, socket: &TcpListener, tls: Option<&Tls>) -> Result<ListenerConfig> {
+fn listening(
+    spec: &ListenerSpec,
+    socket: &TcpListener,
+    certificate: Option<&Certificate>,
+) -> Result<ListenerConfig> {
     let own = || -> Result<Endpoint> {
         let at = reachable(socket.local_addr()?);
         Ok(Endpoint { host: at.host, port: at.port })
@@ -110,23 +106,8 @@ fn listening(spec: &ListenerSpec, socket: &TcpListener, tls: Option<&Tls>) -> Re
         name: spec.name.clone(),
         advertised: spec.advertised.clone().map_or_else(own, Ok)?,
         protocol: spec.protocol,
-        tls: tls.filter(|_| spec.protocol.is_tls()).map(|tls| tls.config().clone()),
+        tls: certificate.filter(|_| spec.protocol.is_tls()).map(Certificate::config),
     })
-}
-
-/// Reads certificates again when their files change, and on SIGHUP.
-async fn renew(tls: Arc<Tls>) {
-    let watched = tls.clone().watch(LOOK_AT_CERTIFICATES);
-    let hangups = async {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else { return std::future::pending().await };
-        while hangups.recv().await.is_some() {
-            let tls = tls.clone();
-            if let Ok(Err(error)) = blocking(move || tls.reload()).await {
-                tracing::warn!(%error, "the certificate is not taken, the old one stays in use");
-            }
-        }
-    };
-    tokio::join!(watched, hangups);
 }
 
 /// Connects to a cluster elsewhere.

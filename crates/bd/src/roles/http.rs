@@ -1,5 +1,6 @@
 //! A REST interface of a role.
 
+use super::tls::{Certificate, TlsListener};
 use axum::Router;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -17,14 +18,27 @@ pub(super) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves `router` for the role of that name.
-    pub(super) fn start(role: &'static str, listener: TcpListener, router: Router) -> Self {
+    /// Serves `router` for the role of that name; with a certificate over TLS.
+    pub(super) fn start(
+        role: &'static str,
+        listener: TcpListener,
+        certificate: Option<Certificate>,
+        router: Router,
+    ) -> Self {
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // An error means that the sender is gone, which is the end too.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let server = async move { axum::serve(listener, router).with_graceful_shutdown(shutdown).await };
+        let server = async move {
+            match certificate {
+                None => axum::serve(listener, router).with_graceful_shutdown(shutdown).await,
+                Some(certificate) => {
+                    let listener = TlsListener::new(listener, certificate);
+                    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+                }
+            }
+        };
         Self { role, stop, server: tokio::spawn(server) }
     }
 

@@ -17,18 +17,19 @@ mod lock;
 mod metrics;
 mod signals;
 mod sockets;
+mod tls;
 
 pub(crate) use engine::EngineRole;
 pub(crate) use signals::Signals;
 
 use crate::cli::RoleName;
-use crate::config::{Auth, ClusterRole, Config, RestRole};
+use crate::config::{Auth, ClusterRole, Config, HttpListener, RestRole};
 use addresses::Addresses;
 use anyhow::{Context, Result, anyhow};
 use bd_cluster::Cluster;
 use bd_connect::{Worker, WorkerConfig};
 use bd_console::{Console, ConsoleConfig, Endpoint};
-use bd_registry::{Registry, RegistryConfig};
+use bd_registry::Registry;
 use bd_schema::{RegistryClient, SchemaRegistry};
 use bd_search::{Search, SearchConfig};
 use cluster::BrokerRole;
@@ -37,6 +38,7 @@ use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Certificate;
 use tokio::net::TcpListener;
 
 /// Stopping takes at most so long; what is not done by then is left to the recovery of the next start.
@@ -129,7 +131,9 @@ impl Node {
             metrics = shared.metrics;
         }
         if let Some(listener) = sockets.metrics {
-            self.metrics = Some(HttpServer::start("metrics", listener, metrics::router(metrics)));
+            let certificate = certificate(&config.metrics_listener, "metrics").await?;
+            self.metrics =
+                Some(HttpServer::start("metrics", listener, certificate, metrics::router(metrics)));
             self.started("metrics", &addresses);
         }
         Ok(())
@@ -144,15 +148,19 @@ impl Node {
     async fn start_registry(&mut self, shared: &mut Shared<'_>, listener: Option<TcpListener>) -> Result<()> {
         if let Some(listener) = listener {
             let cluster = shared.cluster.clone();
-            let open = move || Registry::open(cluster, &RegistryConfig::default());
+            let settings = &shared.config.registry;
+            let certificate = certificate(&settings.listener, "registry").await?;
+            let store = settings.store.clone();
+            let open = move || Registry::open(cluster, &store);
             let registry = Arc::new(blocking(open).await?.context("cannot start the schema registry")?);
-            self.registry =
-                Some(HttpServer::start("registry", listener, bd_registry::router(registry.clone())));
+            let router = bd_registry::secured(registry.clone(), settings.access.clone());
+            self.registry = Some(HttpServer::start("registry", listener, certificate, router));
             self.started("registry", shared.addresses);
             shared.registry = Some(registry.clone());
             shared.metrics.push(Box::new(move || registry.metrics()));
         } else if let RestRole::At { url, .. } = &shared.config.roles.registry {
-            shared.registry = Some(Arc::new(RegistryClient::new(url)));
+            let client = RegistryClient::new(url).with_properties(&shared.config.registry.client);
+            shared.registry = Some(Arc::new(client.context("roles.registry.properties")?));
         }
         Ok(())
     }
@@ -161,7 +169,7 @@ impl Node {
         let mut settings = SearchConfig::new(config.data.join(SEARCH_FOLDER));
         settings.refresh_interval = config.search_refresh;
         let search = blocking(move || Search::open(settings)).await?.context("cannot start search")?;
-        let server = HttpServer::start("search", listener, bd_search::router(search.clone()));
+        let server = HttpServer::start("search", listener, None, bd_search::router(search.clone()));
         self.search = Some((search.clone(), server));
         Ok(Box::new(move || search.metrics()))
     }
@@ -188,7 +196,7 @@ impl Node {
         let (cluster, registry) = (shared.cluster.clone(), shared.registry.clone());
         let open = move || Worker::open(cluster, bd_connectors::plugins(), registry, settings);
         let worker = blocking(open).await?.context("cannot start the Connect worker")?;
-        let server = HttpServer::start("connect", listener, bd_connect::router(worker.clone()));
+        let server = HttpServer::start("connect", listener, None, bd_connect::router(worker.clone()));
         self.connect = Some((worker.clone(), server));
         for spec in &shared.config.connectors {
             let filled = shared.addresses.fill(spec)?;
@@ -213,7 +221,8 @@ impl Node {
         settings.registry = shared.registry.clone();
         settings.dashboards = shared.config.dashboards.clone();
         let console = blocking(move || Console::new(settings)).await?.context("cannot start the console")?;
-        let server = HttpServer::start("console", listener, bd_console::router(console.clone()));
+        let certificate = certificate(&shared.config.console_listener, "console").await?;
+        let server = HttpServer::start("console", listener, certificate, bd_console::router(console.clone()));
         self.console = Some((console, server));
         self.started("console", shared.addresses);
         Ok(())
@@ -260,6 +269,11 @@ impl Node {
             None => Ok(()),
         }
     }
+}
+
+/// The certificate of a REST interface, where it is over TLS.
+async fn certificate(listener: &HttpListener, role: &str) -> Result<Option<Certificate>> {
+    Certificate::open(listener.tls.as_ref()).await.with_context(|| format!("{role}.listener"))
 }
 
 fn console_auth(auth: &Auth) -> bd_console::Auth {

@@ -52,12 +52,12 @@ impl Sockets {
         }
         Ok(Self {
             cluster: if cluster { Some(bind_all(config).await?) } else { None },
-            registry: bind(registry, "registry.listener", &config.registry_listener).await?,
+            registry: bind(registry, "registry.listener", &config.registry.listener.at).await?,
             search: bind(search, "search.listener", &config.search_listener).await?,
             engine: bind(engine, "engine.listener", &config.engine.listener).await?,
             connect: bind(connect, "connect.listener", &config.connect_listener).await?,
-            console: bind(console, "console.listener", &config.console_listener).await?,
-            metrics: bind(true, "metrics.listener", &config.metrics_listener).await?,
+            console: bind(console, "console.listener", &config.console_listener.at).await?,
+            metrics: bind(true, "metrics.listener", &config.metrics_listener.at).await?,
         })
     }
 
@@ -75,10 +75,17 @@ impl Sockets {
         ] {
             let Some(socket) = socket else { continue };
             let at = reachable(socket.local_addr()?);
+            let listener = match role {
+                "registry" => Some(&config.registry.listener),
+                "console" => Some(&config.console_listener),
+                "metrics" => Some(&config.metrics_listener),
+                _ => None,
+            };
+            let scheme = if listener.is_some_and(|l| l.tls.is_some()) { "https" } else { "http" };
             match role {
                 "cluster" => addresses.set(role, at.to_string()),
-                "metrics" => addresses.set(role, format!("http://{at}/metrics")),
-                _ => addresses.set(role, format!("http://{at}")),
+                "metrics" => addresses.set(role, format!("{scheme}://{at}/metrics")),
+                _ => addresses.set(role, format!("{scheme}://{at}")),
             }
         }
         Ok(addresses)

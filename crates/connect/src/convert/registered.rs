@@ -1,7 +1,8 @@
 //! What the converters with a schema registry share: their keys, and their writers by schema and topic.
 //!
-//! Keys: `schema.registry.url` (`embedded` or absent: the worker's registry), `basic.auth.user.info`, `<role>.subject.name.strategy`
-//! (`TopicNameStrategy`, `RecordNameStrategy`, `TopicRecordNameStrategy`).
+//! Keys: `schema.registry.url` (`embedded` or absent: the worker's registry), with it those of
+//! [`RegistryClient::with_properties`]; `<role>.subject.name.strategy` (`TopicNameStrategy`, `RecordNameStrategy`,
+//! `TopicRecordNameStrategy`).
 
 use super::primitive::each;
 use super::runs::RunsBuilder;
@@ -41,11 +42,10 @@ impl Registered {
                 ConfigError::new(key("schema.registry.url"), reason)
             })?),
             Some(url) => {
-                let client = RegistryClient::new(url);
-                Arc::new(match config.keys.get("basic.auth.user.info") {
-                    Some(user) => client.with_basic_auth(user),
-                    None => client,
-                })
+                let all = config.keys.values().iter().filter(|(name, _)| RegistryClient::is_property(name));
+                let properties = all.map(|(name, value)| (name.clone(), value.clone())).collect();
+                let client = RegistryClient::new(url).with_properties(&properties);
+                Arc::new(client.map_err(|e| ConfigError::new(key(&e.key), e.reason))?)
             }
         };
         let strategy_key = format!("{role}.subject.name.strategy");

@@ -24,7 +24,7 @@ mod subjects;
 
 use crate::error::Error;
 use crate::registry::Registry;
-use crate::security::Access;
+use crate::security::{self, Access, Role};
 use answer::Failed;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -39,9 +39,19 @@ const MAX_BODY: usize = 8 << 20;
 
 type Shared = State<Arc<Registry>>;
 
-/// The router of a registry.
+/// The router of a registry that answers everybody.
 pub fn router(registry: Arc<Registry>) -> Router {
-    let routes = Router::new()
+    let routes = routes(registry.clone());
+    rewriting(registry, routes)
+}
+
+/// Paths are rewritten before they are matched.
+fn rewriting(registry: Arc<Registry>, routes: Router) -> Router {
+    Router::new().fallback_service(routes).layer(from_fn_with_state(registry, path::rewrite))
+}
+
+fn routes(registry: Arc<Registry>) -> Router {
+    Router::new()
         .route("/", get(settings::nothing).post(settings::nothing))
         .route("/subjects", get(subjects::list))
         .route("/subjects/{subject}", post(subjects::lookup).delete(subjects::delete))
@@ -84,25 +94,46 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .method_not_allowed_fallback(async || Failed(Error::NoSuchMethod))
         .fallback(async || Failed(Error::NoSuchPath))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(registry.clone());
-    // Paths are rewritten before they are matched.
-    Router::new().fallback_service(routes).layer(from_fn_with_state(registry, path::rewrite))
+        .with_state(registry)
 }
 
-/// The router of a registry that answers only those who have access.
+/// The router of a registry that answers only those who have access, what they may ask for.
 pub fn secured(registry: Arc<Registry>, access: Access) -> Router {
-    router(registry).layer(from_fn_with_state(Arc::new(access), authenticate))
+    if access.is_open() {
+        return router(registry);
+    }
+    let access = Arc::new(access);
+    let routes = routes(registry.clone()).layer(from_fn(authorize));
+    rewriting(registry, routes).layer(from_fn_with_state(access, authenticate))
 }
 
-async fn authenticate(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Err(error) = access.check(given) {
-        let mut refused = Failed(error).into_response();
-        let challenge = HeaderValue::from_static("Basic realm=\"SchemaRegistry\"");
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        return refused;
+/// Finds out what who asks may do, before anything else looks at the request.
+async fn authenticate(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    // A header that is no text is none that is known.
+    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    match access.role(given) {
+        Ok(role) => {
+            request.extensions_mut().insert(role);
+            next.run(request).await
+        }
+        Err(error) => {
+            let mut refused = Failed(error).into_response();
+            for challenge in access.challenges().map(HeaderValue::from_static) {
+                refused.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+            }
+            refused
+        }
     }
-    next.run(request).await
+}
+
+/// Refuses what the role does not allow; the path is rewritten, as it will be matched.
+async fn authorize(request: Request, next: Next) -> Response {
+    let role = request.extensions().get::<Role>().copied();
+    let allowed = role.ok_or(Error::Unauthorized);
+    match allowed.and_then(|role| security::authorize(role, request.method(), request.uri().path())) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failed(error).into_response(),
+    }
 }
 
 /// Runs a call on a blocking thread.

@@ -5,6 +5,7 @@ use super::Shared;
 use super::answer::Failed;
 use crate::error::Error;
 use crate::registry::Registry;
+use crate::security::decoded;
 use crate::subject::{self, WILDCARD};
 use axum::extract::{Request, State};
 use axum::http::Uri;
@@ -99,25 +100,6 @@ fn with_parameter(query: &str, name: &str, value: &str) -> String {
     let mut pairs: Vec<String> = others.map(str::to_owned).collect();
     pairs.push(format!("{name}={}", encoded(value)));
     pairs.join("&")
-}
-
-fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|_| *byte == b'%') {
-            Some(escaped) => {
-                out.push(escaped);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn encoded(text: &str) -> String {

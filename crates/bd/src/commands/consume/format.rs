@@ -2,8 +2,9 @@
 
 use super::records::Record;
 use crate::cli::{Consume, Format};
+use crate::commands::registry;
 use anyhow::Result;
-use bd_schema::{AvroReader, Codec, JsonCodec, RegistryClient};
+use bd_schema::{AvroReader, Codec, JsonCodec};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -33,10 +34,13 @@ impl Printer {
             Format::Value if args.cluster.json => Format::Json,
             format => format,
         };
-        let avro = args.registry.as_deref().map(|url| Avro {
-            reader: AvroReader::new(Arc::new(RegistryClient::new(url))),
-            codecs: HashMap::new(),
-        });
+        let avro = match args.registry.as_deref() {
+            None => None,
+            Some(url) => {
+                let registry = registry(url, &args.registry_property)?;
+                Some(Avro { reader: AvroReader::new(Arc::new(registry)), codecs: HashMap::new() })
+            }
+        };
         Ok(Self { format, avro, failed: 0 })
     }
 
