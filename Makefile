@@ -23,8 +23,9 @@ help:
 	@echo "make screenshot  the picture in README, anew (takes five minutes)"
 	@echo "make lint        formatting, clippy, licences"
 	@echo "make test-peers  tests against Apache Kafka (PEERS=DIR, needs Java)"
-	@echo "make soak        a thousand kills of the broker under load (SOAK_KILLS=N, SOAK_SEED=N)"
-	@echo "make fuzz        each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler)"
+	@echo "make soak        a thousand kills of the broker under load (SOAK_KILLS=N, SOAK_SEED=N), models with many seeds, then"
+	@echo "                 each fuzz target for an hour (SOAK_FUZZ_SECONDS=N, 0: none)"
+	@echo "make fuzz        each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler; FUZZ_TARGETS=\"A B\")"
 	@echo "make bench       benchmarks, beside Apache Kafka, Spark and Elasticsearch where PEERS has them"
 
 setup:
@@ -67,25 +68,38 @@ screenshot: build
 bench: build
 	@bench/run.sh "$(BD)" "$(CASES)" "$(WORLD)" "$(PEERS)"
 
-# The release build, ended by kill -9 again and again under load, then the models of power loss with many seeds; half an hour.
+# The release build, ended by kill -9 again and again under load, then the models of power loss and of codecs with many seeds; half
+# an hour. Then each fuzz target for an hour.
 SOAK_KILLS ?= 1000
 SOAK_SEED ?= 1
 SOAK_SEEDS ?= 20
 SOAK_CASES ?= 5000
+SOAK_FUZZ_SECONDS ?= 3600
 soak: build
 	BD_TEST_BINARIES_BUILT=1 BD_SOAK_KILLS=$(SOAK_KILLS) BD_SOAK_SEED=$(SOAK_SEED) \
 		cargo test --release -p bd-e2e --test soak -- --nocapture
 	BD_SOAK_SEEDS=$(SOAK_SEEDS) cargo test --release -p bd-broker --test power_loss -- --nocapture
 	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p bd-log --test model --test compaction_model
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p bd-schema --lib properties
+	@if [ "$(SOAK_FUZZ_SECONDS)" = 0 ]; then echo "soak: fuzzing is left out: SOAK_FUZZ_SECONDS=0"; \
+	elif lacks=$$($(FUZZ_LACKS)); then echo "soak: fuzzing is left out: $$lacks"; \
+	else $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS); fi
 
-# Coverage-guided, each target for so many seconds; what they find becomes a file in fuzz/artifacts.
+# Coverage-guided, each target for so many seconds, from fuzz/seeds and what was found before; what they find becomes a file in
+# fuzz/artifacts.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
+# Says what is missing; fails if nothing is.
+FUZZ_LACKS = if ! cargo fuzz --version >/dev/null 2>&1; then echo "there is no cargo-fuzz (cargo install cargo-fuzz)"; \
+	elif ! cargo +nightly --version >/dev/null 2>&1; then echo "there is no nightly compiler (rustup toolchain install nightly)"; \
+	else false; fi
 # Leaks are not looked for: threads that end just then are taken for some.
 fuzz:
+	@if lacks=$$($(FUZZ_LACKS)); then echo "fuzz: $$lacks" >&2; exit 1; fi
 	@set -e; for target in $(FUZZ_TARGETS); do \
-		cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -max_len=4096 \
-			-detect_leaks=0; \
+		mkdir -p fuzz/corpus/$$target; seeds=fuzz/seeds/$$target; [ -d $$seeds ] || seeds=; \
+		cargo +nightly fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) \
+			-rss_limit_mb=2048 -max_len=4096 -detect_leaks=0; \
 	done
 
 clean:

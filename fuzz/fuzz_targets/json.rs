@@ -2,29 +2,12 @@
 #![no_main]
 
 use bd_schema::json_schema::{JsonSchemaReader, JsonSchemaCodec};
-use bd_schema::{
-    Codec, DataType, Definition, Field, JsonCodec, NewSchema, RegisteredSchema, RegistryError, Role, Schema,
-    SchemaRegistry, SchemaText, SchemaType, arrow_to_rows,
-};
+use bd_schema::{Codec, DataType, Definition, Field, JsonCodec, Role, Schema, SchemaText, SchemaType};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
-/// One schema.
-struct One(Arc<SchemaText>);
-
-impl SchemaRegistry for One {
-    fn schema(&self, _: u32) -> Result<Arc<SchemaText>, RegistryError> {
-        Ok(self.0.clone())
-    }
-
-    fn register(&self, _: &str, _: &NewSchema) -> Result<u32, RegistryError> {
-        Ok(1)
-    }
-
-    fn latest(&self, _: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
-        Ok(None)
-    }
-}
+#[path = "../src/records.rs"]
+mod records;
 
 static CODECS: LazyLock<Vec<Box<dyn Codec>>> = LazyLock::new(|| {
     let inner = DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
@@ -35,7 +18,7 @@ static CODECS: LazyLock<Vec<Box<dyn Codec>>> = LazyLock::new(|| {
     ];
     let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
     let schema = Schema::new(fields);
-    let registry = Arc::new(One(Arc::new(SchemaText::new(SchemaType::Json, "{}"))));
+    let registry = records::Known::new([SchemaText::new(SchemaType::Json, "{}")]);
     vec![
         Box::new(JsonCodec::new(schema.clone())),
         Box::new(JsonCodec::new(schema.clone()).unknown_fields_refused(true).case_sensitive(true)),
@@ -46,17 +29,16 @@ static CODECS: LazyLock<Vec<Box<dyn Codec>>> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     // Records, parted by a byte that no JSON holds: each as Arrow and as a row.
-    let records: Vec<Option<&[u8]>> = data.split(|b| *b == 0xff).map(Some).collect();
+    let payloads = records::parts(data, 0xff);
     for codec in CODECS.iter() {
-        let decoded = codec.decode_arrow(&records);
-        let rows = arrow_to_rows(codec.schema(), &decoded.batch).expect("its own batch");
-        for (place, row) in decoded.rows.iter().zip(&rows) {
-            let alone = codec.decode_row(records[*place as usize].unwrap_or_default()).expect("decoded before");
-            assert_eq!(format!("{alone:?}"), format!("{row:?}"));
-        }
-        for error in &decoded.errors {
-            assert!(codec.decode_row(records[error.index].unwrap_or_default()).is_err());
-        }
+        records::read(codec.as_ref(), &payloads, true);
+    }
+    // The same in Confluent's framing.
+    let framed: Vec<Vec<u8>> =
+        payloads.iter().flatten().map(|record| [&[0, 0, 0, 0, 1][..], record].concat()).collect();
+    let framed: Vec<Option<&[u8]>> = framed.iter().map(|record| Some(record.as_slice())).collect();
+    if let Some(codec) = CODECS.last() {
+        records::read(codec.as_ref(), &framed, true);
     }
     // Schemas: two texts, and a record of the first.
     let mut texts = data.split(|b| *b == 0xff).map(|t| String::from_utf8_lossy(t).into_owned());
@@ -69,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some(other) = second.and_then(|text| parse(&text).ok()) {
         let _ = (schema.incompatibilities(&other), other.incompatibilities(&schema));
     }
-    let reader = JsonSchemaReader::new(Arc::new(One(Arc::new(SchemaText::new(SchemaType::Json, first)))));
+    let reader = JsonSchemaReader::new(records::Known::new([SchemaText::new(SchemaType::Json, first)]));
     let framed = [&[0, 0, 0, 0, 1][..], record.unwrap_or_default().as_bytes()].concat();
     let _ = reader.decode(&framed);
 });

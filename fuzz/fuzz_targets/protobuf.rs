@@ -2,29 +2,12 @@
 #![no_main]
 
 use bd_schema::protobuf::{ProtobufCodec, ProtobufDefinition, ProtobufReader};
-use bd_schema::{
-    Codec, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Schema, SchemaRegistry, SchemaText,
-    SchemaType, arrow_to_rows,
-};
+use bd_schema::{DataType, Field, Schema, SchemaText, SchemaType};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
-/// One schema.
-struct One(Arc<SchemaText>);
-
-impl SchemaRegistry for One {
-    fn schema(&self, _: u32) -> Result<Arc<SchemaText>, RegistryError> {
-        Ok(self.0.clone())
-    }
-
-    fn register(&self, _: &str, _: &NewSchema) -> Result<u32, RegistryError> {
-        Ok(1)
-    }
-
-    fn latest(&self, _: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
-        Ok(None)
-    }
-}
+#[path = "../src/records.rs"]
+mod records;
 
 static CODECS: LazyLock<Vec<ProtobufCodec>> = LazyLock::new(|| {
     let inner = DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
@@ -37,24 +20,14 @@ static CODECS: LazyLock<Vec<ProtobufCodec>> = LazyLock::new(|| {
     let schema = Schema::new(fields);
     let bare = ProtobufCodec::bare(schema.clone()).expect("columns that it holds");
     let text = SchemaText::new(SchemaType::Protobuf, bare.declaration());
-    let framed = ProtobufCodec::new(Arc::new(One(Arc::new(text))), "t", schema).expect("columns that it holds");
+    let framed = ProtobufCodec::new(records::Known::new([text]), "t", schema).expect("columns that it holds");
     vec![bare, framed]
 });
 
 fuzz_target!(|data: &[u8]| {
     // Records, parted by a byte: each as Arrow and as a row.
-    let records: Vec<Option<&[u8]>> = data.split(|b| *b == 0xfe).map(Some).collect();
     for codec in CODECS.iter() {
-        let decoded = codec.decode_arrow(&records);
-        let rows = arrow_to_rows(codec.schema(), &decoded.batch).expect("its own batch");
-        for (place, row) in decoded.rows.iter().zip(&rows) {
-            let alone = codec.decode_row(records[*place as usize].unwrap_or_default()).expect("decoded before");
-            assert_eq!(format!("{alone:?}"), format!("{row:?}"));
-            codec.encode_row(row, &mut Vec::new()).expect("what was read can be written");
-        }
-        for error in &decoded.errors {
-            assert!(codec.decode_row(records[error.index].unwrap_or_default()).is_err());
-        }
+        records::read(codec, &records::parts(data, 0xfe), true);
     }
     // Schemas: two texts, and a record of the first.
     let mut texts = data.split(|b| *b == 0xff).map(|t| String::from_utf8_lossy(t).into_owned());
@@ -69,5 +42,5 @@ fuzz_target!(|data: &[u8]| {
     }
     let text = SchemaText::new(SchemaType::Protobuf, first);
     let framed = [&[0, 0, 0, 0, 1, 0][..], record.unwrap_or_default().as_bytes()].concat();
-    let _ = ProtobufReader::new(Arc::new(One(Arc::new(text)))).decode(&framed);
+    let _ = ProtobufReader::new(records::Known::new([text])).decode(&framed);
 });

@@ -15,13 +15,8 @@ const BYTES: usize = 243;
 pub(crate) struct One(Arc<SchemaText>);
 
 impl One {
-    /// Of nothing yet.
-    pub(crate) fn new() -> Arc<Self> {
-        Self::avro("\"null\"")
-    }
-
-    pub(crate) fn avro(text: &str) -> Arc<Self> {
-        Arc::new(Self(Arc::new(SchemaText::avro(text))))
+    pub(crate) fn new(schema: SchemaText) -> Arc<Self> {
+        Arc::new(Self(Arc::new(schema)))
     }
 }
 

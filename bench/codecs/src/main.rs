@@ -8,12 +8,15 @@
 #![allow(clippy::print_stdout, reason = "the numbers are its output")]
 
 mod bids;
-mod fastavro;
 mod peers;
 
-use anyhow::{Result, ensure};
-use bd_schema::{AvroCodec, Codec, Encoded, JsonCodec, JsonSchemaCodec, Role};
+use anyhow::{Context, Result, ensure};
+use bd_schema::{
+    AvroCodec, Codec, DelimitedCodec, Delimiter, Encoded, JsonCodec, JsonSchemaCodec, ProtobufCodec, Role,
+    SchemaText, SchemaType,
+};
 use bids::{BATCH, One};
+use peers::fastavro;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -60,11 +63,11 @@ fn main() -> Result<()> {
             of_fastavro.push(pair);
         }
     }
-    println!("{:<34} {:>12} {:>8} {:>8}", "case", "M records/s", "MB/s", "bytes");
+    println!("{:<44} {:>12} {:>8} {:>8}", "case", "M records/s", "MB/s", "bytes");
     let line = |name: &str, rates: &mut Vec<f64>, bytes: usize| {
         rates.sort_by(f64::total_cmp);
         let rate = rates[rates.len() / 2];
-        println!("{name:<34} {:>12.2} {:>8.0} {bytes:>8}", rate / 1e6, rate * bytes as f64 / 1e6);
+        println!("{name:<44} {:>12.2} {:>8.0} {bytes:>8}", rate / 1e6, rate * bytes as f64 / 1e6);
     };
     for (case, rates) in cases.iter().zip(&mut rates) {
         line(&case.name, rates, case.bytes);
@@ -87,21 +90,35 @@ struct AvroBids {
     bytes: usize,
 }
 
+/// The codecs that are measured.
+fn codecs() -> Result<Vec<Arc<dyn Codec>>> {
+    let (schema, subject) = (bids::schema(), "bids-value");
+    let declared = ProtobufCodec::bare(schema.clone())?.declaration().to_owned();
+    let protobuf = One::new(SchemaText::new(SchemaType::Protobuf, declared));
+    let nothing = || One::new(SchemaText::avro("\"null\""));
+    Ok(vec![
+        Arc::new(JsonCodec::new(schema.clone())),
+        Arc::new(JsonSchemaCodec::new(nothing(), subject, schema.clone(), Role::Value)),
+        Arc::new(avro()?),
+        Arc::new(ProtobufCodec::new(protobuf, subject, schema.clone())?),
+        Arc::new(DelimitedCodec::new(schema, Delimiter::default()).context("DELIMITED holds no bids")?),
+    ])
+}
+
+fn avro() -> Result<AvroCodec> {
+    let of = |text: &str| {
+        AvroCodec::new(One::new(SchemaText::avro(text)), "bids-value", bids::schema(), Role::Value)
+    };
+    Ok(of(of("\"null\"")?.declaration())?)
+}
+
 /// The cases, and the bids in Avro.
 fn cases() -> Result<(Vec<Case>, AvroBids)> {
-    let schema = bids::schema();
     let rows = bids::rows();
-    let avro = AvroCodec::new(One::new(), "bids-value", schema.clone(), Role::Value)?;
-    let declaration = avro.declaration().to_owned();
-    let avro = AvroCodec::new(One::avro(&declaration), "bids-value", schema.clone(), Role::Value)?;
-    let codecs: Vec<Arc<dyn Codec>> = vec![
-        Arc::new(JsonCodec::new(schema.clone())),
-        Arc::new(JsonSchemaCodec::new(One::new(), "bids-value", schema.clone(), Role::Value)),
-        Arc::new(avro),
-    ];
     let (mut decode, mut encode) = (Vec::new(), Vec::new());
-    let mut avro_payloads = Vec::new();
-    for codec in codecs {
+    let mut avro_bids =
+        AvroBids { declaration: avro()?.declaration().to_owned(), payloads: vec![], bytes: 0 };
+    for codec in codecs()? {
         let format = codec.format();
         let mut payloads: Vec<Vec<u8>> = Vec::with_capacity(BATCH);
         for row in &rows {
@@ -113,10 +130,14 @@ fn cases() -> Result<(Vec<Case>, AvroBids)> {
         let inputs: Vec<Option<&[u8]>> = payloads.iter().map(|p| Some(p.as_slice())).collect();
         let decoded = codec.decode_arrow(&inputs);
         ensure!(decoded.errors.is_empty(), "{format}: {}", decoded.errors[0]);
-        if format == "JSON" {
-            decode.extend(peers::decoders(&payloads, &decoded.batch)?);
-            encode.extend(peers::encoders(&decoded.batch)?);
-        }
+        let peers = match format {
+            "JSON" => peers::json::cases(&payloads, &decoded.batch)?,
+            "PROTOBUF" => peers::protobuf::cases(&payloads)?,
+            "DELIMITED" => peers::delimited::cases(&payloads, &decoded.batch)?,
+            _ => peers::Cases::default(),
+        };
+        decode.extend(peers.decode);
+        encode.extend(peers.encode);
         let (of, batch) = (payloads.clone(), decoded.batch);
         let reader = Arc::clone(&codec);
         let run = Box::new(move || {
@@ -133,9 +154,10 @@ fn cases() -> Result<(Vec<Case>, AvroBids)> {
             Ok(())
         });
         encode.push(Case { name: format!("encode {format} from Arrow, bd"), bytes, run });
-        avro_payloads = payloads;
+        if format == "AVRO" {
+            (avro_bids.payloads, avro_bids.bytes) = (payloads, bytes);
+        }
     }
-    let bytes = avro_payloads.iter().map(Vec::len).sum::<usize>() / BATCH;
     decode.extend(encode);
-    Ok((decode, AvroBids { declaration, payloads: avro_payloads, bytes }))
+    Ok((decode, avro_bids))
 }

@@ -7,6 +7,7 @@ mod properties;
 
 pub use properties::PropertyError;
 
+use crate::percent::{percent_decoded, percent_encoded};
 use crate::{NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText, SchemaType};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -88,7 +89,7 @@ impl RegistryClient {
             let host_end = rest.find('/').unwrap_or(rest.len());
             match rest[..host_end].rsplit_once('@') {
                 Some((user_info, host)) => {
-                    authorization = Some(basic(&unescaped(user_info)));
+                    authorization = Some(basic(&percent_decoded(user_info)));
                     format!("{scheme}://{host}{}", &rest[host_end..])
                 }
                 None => format!("{scheme}://{rest}"),
@@ -209,7 +210,7 @@ impl RegistryClient {
             if seen.len() > MAX_REFERENCES {
                 return Err(failed(format!("the schema refers to more than {MAX_REFERENCES} others")));
             }
-            let path = format!("/subjects/{}/versions/{version}", escaped(&subject));
+            let path = format!("/subjects/{}/versions/{version}", percent_encoded(&subject, ""));
             let answer = self.ask(&path, None)?.map_err(|refusal| failed(refusal.message))?;
             let text = answer.get("schema").and_then(Json::as_str);
             let text = text.ok_or_else(|| failed("its answer holds no schema".into()))?;
@@ -292,37 +293,6 @@ fn basic(user_info: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(user_info))
 }
 
-fn unescaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|_| *byte == b'%') {
-            Some(escaped) => {
-                out.push(escaped);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// A subject as a part of a path.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
-}
-
 /// The names, subjects and versions that a schema refers to.
 fn references(answer: &Json) -> Vec<(String, String, u32)> {
     let all = answer.get("references").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
@@ -380,7 +350,7 @@ impl SchemaRegistry for RegistryClient {
             return Ok(id);
         }
         let body = body(schema);
-        match self.ask(&format!("/subjects/{}/versions", escaped(subject)), Some(&body))? {
+        match self.ask(&format!("/subjects/{}/versions", percent_encoded(subject, "")), Some(&body))? {
             Ok(answer) => {
                 let id = number(&answer, "id");
                 let id = id.ok_or_else(|| {
@@ -396,7 +366,7 @@ impl SchemaRegistry for RegistryClient {
     }
 
     fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
-        match self.ask(&format!("/subjects/{}/versions/latest", escaped(subject)), None)? {
+        match self.ask(&format!("/subjects/{}/versions/latest", percent_encoded(subject, "")), None)? {
             Ok(answer) => {
                 let schema = self.whole(&answer)?;
                 match (number(&answer, "id"), number(&answer, "version")) {

@@ -79,6 +79,18 @@ impl Encoded {
     }
 }
 
+/// Appends the one row that `write` writes. On an error nothing is appended.
+pub(crate) fn append_row(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Fallible<()>,
+) -> Result<(), RecordError> {
+    let start = out.len();
+    write(out).map_err(|failure| {
+        out.truncate(start);
+        failure.of_record(0)
+    })
+}
+
 /// One format bound to one schema. Codecs keep no state between calls that shows in results.
 ///
 /// # Rules

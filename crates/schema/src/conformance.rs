@@ -7,7 +7,9 @@
 //! * what does not fit the schema is refused, and leaves the output as it was.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed assertion is a failed test")]
 
-use crate::{Codec, DataType, Decoded, Encoded, Field, Row, Schema, Value, arrow_to_rows, rows_to_arrow};
+use crate::{
+    Codec, DataType, Decoded, Encoded, Field, RecordError, Row, Schema, Value, arrow_to_rows, rows_to_arrow,
+};
 use arrow_array::{Array, RecordBatch};
 use std::sync::Arc;
 
@@ -44,6 +46,31 @@ impl Malformed {
     pub fn new(payload: impl Into<Vec<u8>>, path: impl Into<String>) -> Self {
         Self { payload: payload.into(), path: path.into() }
     }
+}
+
+/// Decodes to Arrow and to a row, which must agree.
+///
+/// # Errors
+/// The codec's.
+///
+/// # Panics
+/// They do not agree.
+pub fn read(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
+    let row = codec.decode_row(payload);
+    let decoded = codec.decode_arrow(&[Some(payload)]);
+    match &row {
+        Ok(row) => {
+            assert_eq!(decoded.errors, []);
+            let rows = arrow_to_rows(codec.schema(), &decoded.batch).unwrap();
+            // NaN is not itself.
+            assert_eq!(format!("{rows:?}"), format!("{:?}", [row]));
+        }
+        Err(error) => {
+            assert_eq!(decoded.errors, std::slice::from_ref(error));
+            assert_eq!(decoded.batch.num_rows(), 0);
+        }
+    }
+    row
 }
 
 /// Runs every case.

@@ -31,6 +31,7 @@ pub mod json_schema;
 mod kafka;
 mod none;
 mod numeric;
+mod percent;
 pub mod protobuf;
 mod references;
 mod registry;
@@ -51,6 +52,7 @@ pub use json::JsonCodec;
 pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;
+pub use percent::{percent_decoded, percent_encoded};
 pub use protobuf::{ProtobufCodec, ProtobufDefinition, ProtobufReader};
 pub use registry::{
     NewSchema, Referenced, RegisteredSchema, RegistryError, SchemaReference, SchemaRegistry, SchemaText,

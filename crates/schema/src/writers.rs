@@ -1,10 +1,10 @@
 //! The writers' schemas of a topic, each with what was compiled from it, kept by id; Confluent's framing.
 
 use crate::failure::{Failure, Fallible};
-use crate::{RegistryError, SchemaRegistry, SchemaText};
+use crate::{NewSchema, RegistryError, SchemaRegistry, SchemaText};
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// So many plans are kept; a topic has few.
 const KEPT: usize = 1000;
@@ -39,6 +39,33 @@ pub(crate) fn of_registry(error: RegistryError) -> Box<Failure> {
     match error {
         RegistryError::Unavailable { .. } => Failure::passing(error.to_string()),
         other => Failure::new(other.to_string()),
+    }
+}
+
+/// The schema of what is written under a subject.
+pub(crate) struct Written {
+    subject: String,
+    schema: NewSchema,
+    id: OnceLock<u32>,
+}
+
+impl Written {
+    pub(crate) fn new(subject: String, schema: NewSchema) -> Self {
+        Self { subject, schema, id: OnceLock::new() }
+    }
+
+    /// Its text.
+    pub(crate) fn declaration(&self) -> &str {
+        &self.schema.text
+    }
+
+    /// Its id: it is registered when the first record is written.
+    pub(crate) fn id(&self, registry: &dyn SchemaRegistry) -> Fallible<u32> {
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
+        let id = registry.register(&self.subject, &self.schema).map_err(of_registry)?;
+        Ok(*self.id.get_or_init(|| id))
     }
 }
 

@@ -12,6 +12,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bd_schema::{percent_decoded as decoded, percent_encoded};
 
 /// Rewrites a request's path before it is matched.
 pub(super) async fn rewrite(State(registry): Shared, mut request: Request, next: Next) -> Response {
@@ -102,17 +103,9 @@ fn with_parameter(query: &str, name: &str, value: &str) -> String {
     pairs.join("&")
 }
 
+/// As a part of a path; the colons of a context stay.
 fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => {
-                out.push(char::from(byte));
-            }
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
+    percent_encoded(text, ":")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::write::WritePlan;
 use super::{arrow, rows};
 use crate::cells::Cells;
+use crate::codec;
 use crate::failure::{Failure, Fallible};
 use crate::{Codec, Decoded, Encoded, RecordError, Role, Row, Schema, SchemaText, batch};
 use arrow_array::RecordBatch;
@@ -148,12 +149,9 @@ impl Codec for AvroDatumCodec {
     }
 
     fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let start = out.len();
-        batch::check_width(&self.schema, row)
-            .and_then(|()| self.begin(out)?.values(out, &self.schema.fields, row))
-            .map_err(|e| {
-                out.truncate(start);
-                e.of_record(0)
-            })
+        codec::append_row(out, |out| {
+            batch::check_width(&self.schema, row)?;
+            self.begin(out)?.values(out, &self.schema.fields, row)
+        })
     }
 }

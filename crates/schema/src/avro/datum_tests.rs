@@ -1,8 +1,9 @@
 //! Plain datums and single objects; how a reader's schema reads what another wrote.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use super::tests::{decode, schema};
+use super::tests::schema;
 use super::{AvroDatumCodec, AvroFraming, avro_of_schema, avro_of_value, schema_of_avro};
+use crate::conformance::read as decode;
 use crate::conformance::{self, Malformed};
 use crate::{Codec, DataType, Field, RecordError, Role, Row, Schema, Value};
 use std::sync::Arc;

@@ -67,15 +67,16 @@ pub use parse::AvroError;
 pub use reader::AvroReader;
 
 use crate::cells::Cells;
+use crate::codec;
 use crate::failure::{Failure, Fallible};
-use crate::writers::{self, Lookup, Writers, framed, of_registry};
+use crate::writers::{self, Lookup, Writers, Written, framed};
 use crate::{
     Codec, Decoded, Encoded, NewSchema, RecordError, Role, Row, Schema, SchemaRegistry, SchemaText, batch,
 };
 use apache_avro::Schema as Avro;
 use arrow_array::RecordBatch;
 use plan::Plan;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use write::WritePlan;
 
 /// The format `AVRO`: Confluent's framing, for keys or values of one schema.
@@ -84,13 +85,11 @@ use write::WritePlan;
 pub struct AvroCodec {
     schema: Schema,
     role: Role,
-    subject: String,
     writers: Writers<Plan>,
-    declaration: String,
+    written: Written,
     write: WritePlan,
     /// What it writes by, where that is more than the columns say: its aliases and defaults count when records are read.
     reader: Option<Avro>,
-    id: OnceLock<u32>,
 }
 
 impl AvroCodec {
@@ -130,27 +129,18 @@ impl AvroCodec {
         let avro = parse::schema(&parse::json(&declaration)?, false)?;
         let bare = schema.fields.len() == 1;
         let write = WritePlan::compile(&avro, &schema, bare)?;
-        let (subject, writers) = (subject.into(), Writers::new(registry));
         let reader = Some(parse::schema(&parse::json(&declaration)?, true)?);
-        Ok(Self { schema, role, subject, writers, declaration, write, reader, id: OnceLock::new() })
+        let written = Written::new(subject.into(), NewSchema::avro(declaration));
+        Ok(Self { schema, role, writers: Writers::new(registry), written, write, reader })
     }
 
     /// The declaration (JSON) of what it writes.
     pub fn declaration(&self) -> &str {
-        &self.declaration
+        self.written.declaration()
     }
 
-    /// The id under which it writes, registering it at first.
     fn id(&self) -> Fallible<u32> {
-        if let Some(id) = self.id.get() {
-            return Ok(*id);
-        }
-        let id = self
-            .writers
-            .registry()
-            .register(&self.subject, &NewSchema::avro(&*self.declaration))
-            .map_err(of_registry)?;
-        Ok(*self.id.get_or_init(|| id))
+        self.written.id(self.writers.registry())
     }
 
     fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
@@ -205,10 +195,6 @@ impl Codec for AvroCodec {
     }
 
     fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let start = out.len();
-        self.write_row(row, out).map_err(|e| {
-            out.truncate(start);
-            e.of_record(0)
-        })
+        codec::append_row(out, |out| self.write_row(row, out))
     }
 }

@@ -1,8 +1,9 @@
 //! What must hold for any schema, any rows and any bytes; the crate `apache-avro` judges what is written and writes what is read.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use super::tests::{Memory, decode, framed};
+use super::tests::{Memory, framed};
 use super::{AvroCodec, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
+use crate::conformance::read as decode;
 use crate::json::properties::{config, data_type, named, schema_and_rows};
 use crate::{Codec, DataType, Field, RecordError, Role, Row, Schema, Value, arrow_to_rows, conformance};
 use apache_avro::reader::datum::GenericDatumReader;

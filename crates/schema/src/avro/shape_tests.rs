@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use super::tests::{Memory, decode, framed, schema};
+use super::tests::{Memory, framed, schema};
 use super::{AvroCodec, AvroField, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
+use crate::conformance::read as decode;
 use crate::{Codec, DataType, Field, Role, SchemaRegistry, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

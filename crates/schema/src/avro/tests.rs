@@ -1,10 +1,10 @@
 //! What Avro alone promises; what every codec promises is in the conformance suite.
 
 use super::{AvroCodec, schema_of_avro};
-use crate::conformance::{self, Malformed, telling_values};
+use crate::conformance::{self, Malformed, read as decode, telling_values};
 use crate::{
-    Codec, DataType, Field, NewSchema, RecordError, RegisteredSchema, RegistryError, Role, Row, Schema,
-    SchemaRegistry, SchemaText, Value, arrow_to_rows,
+    Codec, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role, Schema, SchemaRegistry,
+    SchemaText, Value,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,24 +74,6 @@ pub(super) fn framed(id: u32, datum: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&id.to_be_bytes());
     bytes.extend_from_slice(datum);
     bytes
-}
-
-/// Decodes to Arrow and to a row, which must agree.
-pub(super) fn decode(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
-    let row = codec.decode_row(payload);
-    let decoded = codec.decode_arrow(&[Some(payload)]);
-    match &row {
-        Ok(row) => {
-            assert_eq!(decoded.errors, []);
-            let rows = arrow_to_rows(codec.schema(), &decoded.batch).unwrap();
-            assert_eq!(format!("{rows:?}"), format!("{:?}", [row]));
-        }
-        Err(error) => {
-            assert_eq!(decoded.errors, std::slice::from_ref(error));
-            assert_eq!(decoded.batch.num_rows(), 0);
-        }
-    }
-    row
 }
 
 /// What a datum of one Avro type is as a value of one type.

@@ -16,6 +16,7 @@
 mod text;
 
 use crate::cells::Cells;
+use crate::codec;
 use crate::column::Column;
 use crate::failure::{Failure, Fallible, abridged};
 use crate::json::write;
@@ -317,18 +318,16 @@ impl Codec for DelimitedCodec {
     }
 
     fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        batch::check_width(&self.schema, row).map_err(|e| e.of_record(0))?;
-        let (start, mut scratch) = (out.len(), Vec::new());
-        for (at, (value, field)) in row.iter().zip(&self.schema.fields).enumerate() {
-            let written = of_value(&field.data_type, value)
-                .and_then(|leaf| self.write(out, at, &leaf, &mut scratch))
-                .map_err(|e| e.in_field(&field.name).of_record(0));
-            if let Err(error) = written {
-                out.truncate(start);
-                return Err(error);
+        codec::append_row(out, |out| {
+            batch::check_width(&self.schema, row)?;
+            let mut scratch = Vec::new();
+            for (at, (value, field)) in row.iter().zip(&self.schema.fields).enumerate() {
+                of_value(&field.data_type, value)
+                    .and_then(|leaf| self.write(out, at, &leaf, &mut scratch))
+                    .map_err(|e| e.in_field(&field.name))?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) mod write;
 
 use crate::batch;
 use crate::cells::Cells;
+use crate::codec;
 use crate::column::Column;
 use crate::failure::{Failure, Fallible};
 use crate::{Codec, Decoded, Encoded, RecordError, Row, Schema};
@@ -187,10 +188,6 @@ impl Codec for JsonCodec {
     }
 
     fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let start = out.len();
-        self.write_row(row, out).map_err(|e| {
-            out.truncate(start);
-            e.of_record(0)
-        })
+        codec::append_row(out, |out| self.write_row(row, out))
     }
 }

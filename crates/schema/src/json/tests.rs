@@ -2,29 +2,12 @@
 
 use super::JsonCodec;
 use super::scan::MAX_DEPTH;
-use crate::conformance::{self, Malformed};
-use crate::{Codec, DataType, Encoded, Field, RecordError, Row, Schema, Value, arrow_to_rows};
+use crate::conformance::{self, Malformed, read as decode};
+use crate::{Codec, DataType, Encoded, Field, Row, Schema, Value, arrow_to_rows};
 use std::sync::Arc;
 
 fn schema(fields: &[(&str, DataType)]) -> Schema {
     Schema::new(fields.iter().map(|(name, t)| Field::new(*name, t.clone())).collect())
-}
-
-/// Decodes to Arrow and to a row, which must agree.
-fn decode(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
-    let row = codec.decode_row(payload);
-    let decoded = codec.decode_arrow(&[Some(payload)]);
-    match &row {
-        Ok(row) => {
-            assert_eq!(decoded.errors, []);
-            assert_eq!(arrow_to_rows(codec.schema(), &decoded.batch).unwrap(), std::slice::from_ref(row));
-        }
-        Err(error) => {
-            assert_eq!(decoded.errors, std::slice::from_ref(error));
-            assert_eq!(decoded.batch.num_rows(), 0);
-        }
-    }
-    row
 }
 
 fn value(data_type: &DataType, text: &str) -> Result<Value, String> {

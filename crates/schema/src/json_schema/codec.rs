@@ -1,16 +1,16 @@
 //! The format `JSON_SR`.
 
 use super::declare::{Decimals, json_schema_of, json_schema_of_value};
-use super::framing::{begin, framed};
-use super::reader::of_registry;
 use crate::cells::Cells;
+use crate::codec;
 use crate::failure::Fallible;
 use crate::json::JsonCodec;
+use crate::writers::{Written, begin, framed};
 use crate::{
     Codec, Decoded, Encoded, NewSchema, RecordError, Role, Row, Schema, SchemaRegistry, SchemaType, batch,
 };
 use arrow_array::RecordBatch;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The format `JSON_SR`: JSON in Confluent's framing, for keys or values of one schema.
 ///
@@ -18,10 +18,8 @@ use std::sync::{Arc, OnceLock};
 /// whatever the schema of the writer: the rules are those of `JSON`.
 pub struct JsonSchemaCodec {
     registry: Arc<dyn SchemaRegistry>,
-    subject: String,
-    declaration: String,
+    written: Written,
     json: JsonCodec,
-    id: OnceLock<u32>,
 }
 
 impl JsonSchemaCodec {
@@ -53,22 +51,16 @@ impl JsonSchemaCodec {
     }
 
     fn of(registry: Arc<dyn SchemaRegistry>, subject: String, declaration: String, json: JsonCodec) -> Self {
-        Self { registry, subject, declaration, json, id: OnceLock::new() }
+        Self { registry, written: Written::new(subject, NewSchema::new(SchemaType::Json, declaration)), json }
     }
 
     /// The declaration (JSON Schema) of what it writes.
     pub fn declaration(&self) -> &str {
-        &self.declaration
+        self.written.declaration()
     }
 
-    /// The id under which it writes, registering it at first.
     fn id(&self) -> Fallible<u32> {
-        if let Some(id) = self.id.get() {
-            return Ok(*id);
-        }
-        let schema = NewSchema::new(SchemaType::Json, &*self.declaration);
-        let id = self.registry.register(&self.subject, &schema).map_err(of_registry)?;
-        Ok(*self.id.get_or_init(|| id))
+        self.written.id(self.registry.as_ref())
     }
 
     fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {
@@ -89,7 +81,7 @@ impl Codec for JsonSchemaCodec {
 
     fn decode_arrow(&self, payloads: &[Option<&[u8]>]) -> Decoded {
         let mut read = self.json.decoder();
-        batch::decode(self.schema(), payloads, |payload, columns| read(framed(payload)?.1, columns))
+        batch::decode(self.schema(), payloads, |payload, columns| read(framed(payload, "JSON")?.1, columns))
     }
 
     fn encode_arrow(&self, batch: &RecordBatch, out: &mut Encoded) -> Result<(), RecordError> {
@@ -105,15 +97,11 @@ impl Codec for JsonSchemaCodec {
     }
 
     fn decode_row(&self, payload: &[u8]) -> Result<Row, RecordError> {
-        let read = || self.json.read_row(framed(payload)?.1);
+        let read = || self.json.read_row(framed(payload, "JSON")?.1);
         read().map_err(|e| e.of_record(0))
     }
 
     fn encode_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let start = out.len();
-        self.write_row(row, out).map_err(|e| {
-            out.truncate(start);
-            e.of_record(0)
-        })
+        codec::append_row(out, |out| self.write_row(row, out))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Referenced;
 use crate::definition::InvalidSchema;
+use crate::percent::percent_decoded;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
@@ -190,25 +191,6 @@ fn is_metaschema(url: &str) -> bool {
 
 fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(url, _)| url)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let Some((byte, rest)) = bytes.split_first() {
-        let hex = rest.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|_| *byte == b'%') {
-            Some(decoded) => {
-                out.push(decoded);
-                bytes = &rest[2..];
-            }
-            None => {
-                out.push(*byte);
-                bytes = rest;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A reference made absolute (RFC 3986, 5.2, without queries).

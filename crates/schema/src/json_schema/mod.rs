@@ -17,7 +17,6 @@ mod definition;
 mod derive;
 mod diff;
 mod documents;
-mod framing;
 mod keywords;
 mod load;
 mod model;

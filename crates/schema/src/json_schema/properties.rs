@@ -3,6 +3,7 @@
 
 use super::codec_tests::{Registry, framed};
 use super::{CompatibilityPolicy, JsonDefinition, JsonSchemaReader};
+use crate::json::properties::config;
 use crate::{SchemaText, SchemaType};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -151,7 +152,7 @@ fn definition(text: &str) -> JsonDefinition {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(config(500))]
 
     #[test]
     fn what_is_called_compatible_accepts_and_reads_all_that_was_valid(

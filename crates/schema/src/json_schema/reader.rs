@@ -2,26 +2,18 @@
 
 use super::definition::JsonDefinition;
 use super::derive::{JsonShape, Plan, derive};
-use super::framing::framed;
 use super::read;
 use crate::failure::{Failure, Fallible};
 use crate::json::JsonCodec;
-use crate::{DataType, RecordError, RegistryError, Row, SchemaRegistry, SchemaType};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// So many schemas are kept; a topic has few.
-const KEPT: usize = 1000;
+use crate::writers::{Writers, framed};
+use crate::{DataType, RecordError, Row, SchemaRegistry, SchemaText, SchemaType};
+use std::sync::Arc;
 
 /// Reads records in Confluent's framing to the columns of their writers' JSON Schemas: what converters and consoles need.
 pub struct JsonSchemaReader {
-    registry: Arc<dyn SchemaRegistry>,
+    writers: Writers<Writer>,
     optional_unless_required: bool,
-    kept: Mutex<HashMap<u32, Kept>>,
 }
-
-/// The reason where a schema can never be used.
-type Kept = Result<Arc<Writer>, Arc<str>>;
 
 struct Writer {
     shape: Arc<JsonShape>,
@@ -45,7 +37,7 @@ impl Writer {
 impl JsonSchemaReader {
     /// A reader of the schemas of this registry.
     pub fn new(registry: Arc<dyn SchemaRegistry>) -> Self {
-        Self { registry, optional_unless_required: false, kept: Mutex::new(HashMap::new()) }
+        Self { writers: Writers::new(registry), optional_unless_required: false }
     }
 
     /// The same, which takes properties that are not `required` as optional: Confluent's `use.optional.for.nonrequired`.
@@ -66,8 +58,8 @@ impl JsonSchemaReader {
     }
 
     fn read(&self, bytes: &[u8]) -> Fallible<(Arc<JsonShape>, Row)> {
-        let (id, text) = framed(bytes)?;
-        let writer = self.writer(id)?;
+        let (id, text) = framed(bytes, "JSON")?;
+        let writer = self.writers.plan(id, |text| self.compile(text))?;
         if let Some(codec) = &writer.plain {
             return Ok((writer.shape.clone(), codec.read_row(text)?));
         }
@@ -79,38 +71,11 @@ impl JsonSchemaReader {
         Ok((writer.shape.clone(), row))
     }
 
-    fn writer(&self, id: u32) -> Fallible<Arc<Writer>> {
-        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        let writer = match known {
-            Some(known) => known,
-            None => {
-                // The registry is asked without the lock: it may take its time.
-                let schema = self.registry.schema(id).map_err(of_registry)?;
-                let made = if schema.schema_type == SchemaType::Json {
-                    let definition = JsonDefinition::parse(&schema).map_err(|e| e.0);
-                    definition.and_then(|d| derive(&d.model, &schema.text, self.optional_unless_required))
-                } else {
-                    Err(format!("it is of type {}", schema.schema_type))
-                };
-                let made = made
-                    .map(|made| Arc::new(Writer::new(made)))
-                    .map_err(|e| Arc::from(format!("schema {id}: {e}")));
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.len() >= KEPT {
-                    kept.clear();
-                }
-                kept.insert(id, made.clone());
-                made
-            }
-        };
-        writer.map_err(|reason| Failure::new(&*reason))
-    }
-}
-
-/// What a failed call on the registry means for a record.
-pub(super) fn of_registry(error: RegistryError) -> Box<Failure> {
-    match error {
-        RegistryError::Unavailable { .. } => Failure::passing(error.to_string()),
-        other => Failure::new(other.to_string()),
+    fn compile(&self, schema: &SchemaText) -> Result<Writer, String> {
+        if schema.schema_type != SchemaType::Json {
+            return Err(format!("it is of type {}", schema.schema_type));
+        }
+        let definition = JsonDefinition::parse(schema).map_err(|e| e.0)?;
+        derive(&definition.model, &schema.text, self.optional_unless_required).map(Writer::new)
     }
 }

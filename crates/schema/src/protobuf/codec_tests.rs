@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed assertion is a failed test")]
 
 use super::{ProtobufCodec, ProtobufReader, protobuf_of_schema};
-use crate::conformance::{self, Malformed};
+use crate::conformance::{self, Malformed, read as decode};
 use crate::{
-    Codec, Codecs, DataType, Field, NewSchema, RecordError, RegisteredSchema, RegistryError, Role, Row,
-    Schema, SchemaRegistry, SchemaText, SchemaType, Value, arrow_to_rows,
+    Codec, Codecs, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role, Schema, SchemaRegistry,
+    SchemaText, SchemaType, Value,
 };
 use std::sync::{Arc, Mutex};
 
@@ -46,21 +46,6 @@ fn schema(fields: &[(&str, DataType)]) -> Schema {
 
 fn text(text: &str) -> Value {
     Value::Varchar(text.to_owned())
-}
-
-/// Decodes to Arrow and to a row, which must agree.
-pub(super) fn decode(codec: &dyn Codec, payload: &[u8]) -> Result<Row, RecordError> {
-    let row = codec.decode_row(payload);
-    let decoded = codec.decode_arrow(&[Some(payload)]);
-    match &row {
-        Ok(row) => {
-            assert_eq!(decoded.errors, []);
-            let rows = arrow_to_rows(codec.schema(), &decoded.batch).unwrap();
-            assert_eq!(format!("{rows:?}"), format!("{:?}", [row]));
-        }
-        Err(error) => assert_eq!(decoded.errors, std::slice::from_ref(error)),
-    }
-    row
 }
 
 fn bare(proto: &str, fields: &[(&str, DataType)]) -> ProtobufCodec {

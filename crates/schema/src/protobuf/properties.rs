@@ -1,8 +1,10 @@
 //! What must hold for any schema, any rows and any bytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use super::codec_tests::{Memory, decode};
+use super::codec_tests::Memory;
 use super::{ProtobufCodec, ProtobufDefinition, ProtobufReader};
+use crate::conformance::read as decode;
+use crate::json::properties::config;
 use crate::{Codec, DataType, SchemaText, SchemaType, Value};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -105,7 +107,7 @@ fn row(codec: &ProtobufCodec, seed: usize) -> Vec<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(config(300))]
 
     #[test]
     fn what_is_called_backward_compatible_is_read(

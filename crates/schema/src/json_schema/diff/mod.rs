@@ -10,6 +10,7 @@
 
 mod array;
 mod combined;
+mod content;
 mod object;
 mod rules;
 mod value;

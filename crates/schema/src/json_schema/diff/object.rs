@@ -1,32 +1,19 @@
 //! Rules for objects: properties in open, closed and partially open content models.
 
+use super::content::{self, Content, keyword};
 use super::value::limit;
 use super::{Comparison, Found, Pair};
-use crate::json_schema::model::{Additional, Kind, Model, NodeId, Objects};
+use crate::json_schema::model::{Model, NodeId, Objects};
 use regex::Regex;
 
-impl<'a> Comparison<'a> {
+impl Comparison<'_> {
     pub(super) fn objects(&mut self, found: &mut Found, swapped: bool, before: &Objects, after: &Objects) {
         found.within("required", |found| self.required(found, swapped, before, after));
         found.within("properties", |found| self.properties(found, swapped, before, after));
         found.within("dependencies", |found| self.dependencies(found, swapped, before, after));
-        found.within("additionalProperties", |found| {
-            match (before.additional, after.additional) {
-                (Additional::None, Additional::None) => {}
-                (Additional::None, _) => self.add(found, "ADDITIONAL_PROPERTIES_ADDED"),
-                (_, Additional::None) => self.add(found, "ADDITIONAL_PROPERTIES_REMOVED"),
-                (Additional::Any, Additional::Schema(_)) => self.add(found, "ADDITIONAL_PROPERTIES_NARROWED"),
-                (Additional::Schema(_), Additional::Any) => self.add(found, "ADDITIONAL_PROPERTIES_EXTENDED"),
-                (a, b) => self.compare_optional(found, a.schema(), b.schema(), swapped),
-            };
-        });
-        let names = Unevaluated {
-            keyword: "unevaluatedProperties",
-            added: "UNEVALUATED_PROPERTIES_ADDED",
-            removed: "UNEVALUATED_PROPERTIES_REMOVED",
-            extended: "UNEVALUATED_PROPERTIES_EXTENDED",
-            narrowed: "UNEVALUATED_PROPERTIES_NARROWED",
-        };
+        let names = keyword!("additionalProperties", "ADDITIONAL_PROPERTIES");
+        self.additional(found, swapped, (before.additional, after.additional), &names);
+        let names = keyword!("unevaluatedProperties", "UNEVALUATED_PROPERTIES");
         self.unevaluated(found, swapped, (before.unevaluated, after.unevaluated), &names);
         let limits = (before.max_properties, after.max_properties);
         self.limit(found, "maxProperties", limits, &limit!("MAX_PROPERTIES"));
@@ -52,48 +39,18 @@ impl<'a> Comparison<'a> {
         for (name, original) in &before.properties {
             found.within(name, |found| match after.property(name) {
                 Some(update) => self.compare(found, Pair { original: *original, update, swapped }),
-                None => self.removed(found, swapped, (name, *original), after),
+                None => {
+                    let left = content(self.sides(swapped).1, after, name);
+                    self.removed(found, swapped, *original, left, &content::PROPERTY);
+                }
             });
         }
         for (name, update) in after.properties.iter().filter(|(name, _)| before.property(name).is_none()) {
-            found.within(name, |found| self.added(found, swapped, (name, *update), before, after));
+            found.within(name, |found| self.property_added(found, swapped, (name, *update), before, after));
         }
     }
 
-    /// Whether properties may be taken away depends on the content model that is left.
-    fn removed(
-        &mut self,
-        found: &mut Found,
-        swapped: bool,
-        (name, original): (&str, NodeId),
-        after: &Objects,
-    ) {
-        let (from, to) = self.sides(swapped);
-        if is_open(to, after) {
-            return self.add(found, "PROPERTY_REMOVED_FROM_OPEN_CONTENT_MODEL");
-        }
-        match covering(to, after, name) {
-            Some(update) => {
-                let apart = self.tried(Pair { original, update, swapped });
-                let covered = !apart.incompatible;
-                self.take(found, &apart);
-                self.add(
-                    found,
-                    match covered {
-                        true => "PROPERTY_REMOVED_IS_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
-                        false => "PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
-                    },
-                );
-            }
-            None if matches!(from.node(original).kind, Kind::False) => {
-                self.add(found, "PROPERTY_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL");
-            }
-            None => self.add(found, "PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"),
-        }
-    }
-
-    /// Whether properties may be added depends on the content model that was: what is open may hold anything under that name.
-    fn added(
+    fn property_added(
         &mut self,
         found: &mut Found,
         swapped: bool,
@@ -102,40 +59,25 @@ impl<'a> Comparison<'a> {
         after: &Objects,
     ) {
         let (from, to) = self.sides(swapped);
-        let node = to.node(update);
-        let (required, has_default) = (after.requires(name), node.default.is_some());
-        if is_open(from, before) {
-            let anything = matches!(node.kind, Kind::Empty | Kind::True);
-            return self.add(
-                found,
-                match (required, has_default) {
-                    _ if anything => "PROPERTY_WITH_EMPTY_SCHEMA_ADDED_TO_OPEN_CONTENT_MODEL",
-                    (true, true) => "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL",
-                    (true, false) => "REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
-                    (false, _) => "OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
-                },
-            );
+        let was = content(from, before, name);
+        let (to_open, to_unopen) = match (after.requires(name), to.node(update).default.is_some()) {
+            (true, true) => (
+                "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL",
+                "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL",
+            ),
+            (true, false) => (
+                "REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
+                "REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL",
+            ),
+            (false, _) => (
+                "OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
+                "OPTIONAL_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL",
+            ),
+        };
+        self.added(found, swapped, update, (was, to_open), &content::PROPERTY);
+        if was != Content::Open {
+            self.add(found, to_unopen);
         }
-        if let Some(original) = covering(from, before, name) {
-            let apart = self.tried(Pair { original, update, swapped });
-            let covered = !apart.incompatible;
-            self.take(found, &apart);
-            self.add(
-                found,
-                match covered {
-                    true => "PROPERTY_ADDED_IS_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
-                    false => "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
-                },
-            );
-        }
-        self.add(
-            found,
-            match (required, has_default) {
-                (true, true) => "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_UNOPEN_CONTENT_MODEL",
-                (true, false) => "REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL",
-                (false, _) => "OPTIONAL_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL",
-            },
-        );
     }
 
     fn dependencies(&mut self, found: &mut Found, swapped: bool, before: &Objects, after: &Objects) {
@@ -168,53 +110,6 @@ impl<'a> Comparison<'a> {
             });
         }
     }
-
-    /// `unevaluatedProperties` and `unevaluatedItems`.
-    pub(super) fn unevaluated(
-        &mut self,
-        found: &mut Found,
-        swapped: bool,
-        (before, after): (Option<NodeId>, Option<NodeId>),
-        names: &Unevaluated,
-    ) {
-        let (from, to) = self.sides(swapped);
-        let nothing = |model: &Model, id: Option<NodeId>| {
-            id.is_some_and(|id| matches!(model.node(id).kind, Kind::False))
-        };
-        let anything = |model: &Model, id: Option<NodeId>| {
-            id.is_none_or(|id| matches!(model.node(id).kind, Kind::Empty | Kind::True))
-        };
-        found.within(names.keyword, |found| match (before, after) {
-            (None, None) => {}
-            (None, Some(_)) if nothing(to, after) => self.add(found, names.removed),
-            (None, Some(_)) => self.add(found, names.narrowed),
-            (Some(_), None) if nothing(from, before) => self.add(found, names.added),
-            (Some(_), None) => self.add(found, names.extended),
-            _ => match (nothing(from, before), nothing(to, after)) {
-                (true, false) => self.add(found, names.added),
-                (false, true) => self.add(found, names.removed),
-                _ => match (anything(from, before), anything(to, after)) {
-                    (true, false) => self.add(found, names.narrowed),
-                    (false, true) => self.add(found, names.extended),
-                    _ => self.compare_optional(found, before, after, swapped),
-                },
-            },
-        });
-    }
-
-    /// The models that schemas come from and go to.
-    pub(super) fn sides(&self, swapped: bool) -> (&'a Model, &'a Model) {
-        if swapped { (self.update, self.original) } else { (self.original, self.update) }
-    }
-}
-
-/// The names of an `unevaluated` keyword's differences.
-pub(super) struct Unevaluated {
-    pub(super) keyword: &'static str,
-    pub(super) added: &'static str,
-    pub(super) removed: &'static str,
-    pub(super) extended: &'static str,
-    pub(super) narrowed: &'static str,
 }
 
 /// Both sides' members by name.
@@ -228,24 +123,14 @@ fn joined<'a, T>(
     first.chain(rest.map(|(name, value)| (name.as_str(), None, Some(value)))).collect()
 }
 
-/// Whether properties that are not named may hold anything.
-fn is_open(model: &Model, objects: &Objects) -> bool {
-    objects.additional == Additional::Any
-        && objects.patterns.is_empty()
-        && objects.unevaluated.is_none_or(|id| matches!(model.node(id).kind, Kind::Empty | Kind::True))
-}
-
-/// The schema for a property that is not named.
-fn covering(model: &Model, objects: &Objects, name: &str) -> Option<NodeId> {
+/// What a property may be that is not named.
+fn content(model: &Model, objects: &Objects, name: &str) -> Content {
     let matches = |pattern: &str| Regex::new(pattern).is_ok_and(|p| p.is_match(name));
-    if let Some((_, id)) = objects.patterns.iter().find(|(pattern, _)| matches(pattern)) {
-        return Some(*id);
-    }
-    match (objects.additional, objects.unevaluated) {
-        (Additional::Schema(id), _) => Some(id),
-        (Additional::Any, Some(id)) => {
-            (!matches!(model.node(id).kind, Kind::False | Kind::Empty | Kind::True)).then_some(id)
-        }
-        _ => None,
+    let of_pattern = objects.patterns.iter().find(|(pattern, _)| matches(pattern));
+    match (of_pattern, Content::of(model, objects.additional, objects.unevaluated)) {
+        (Some((_, id)), _) => Content::Covering(*id),
+        // With patterns a model is not open: nothing is known of a name that none of them matches.
+        (None, Content::Open) if !objects.patterns.is_empty() => Content::Closed,
+        (None, content) => content,
     }
 }

@@ -1,5 +1,6 @@
-//! Other libraries for JSON: `arrow-json` to and from Arrow, `simd-json` to values that borrow from the text.
+//! JSON: `arrow-json` to and from Arrow, `simd-json` to values that borrow from the text.
 
+use super::{Cases, lines};
 use crate::Case;
 use crate::bids::BATCH;
 use anyhow::{Result, anyhow, ensure};
@@ -7,10 +8,13 @@ use arrow_array::RecordBatch;
 use arrow_json::{LineDelimitedWriter, ReaderBuilder};
 use std::hint::black_box;
 
-pub(crate) fn decoders(payloads: &[Vec<u8>], wanted: &RecordBatch) -> Result<Vec<Case>> {
+pub(crate) fn cases(payloads: &[Vec<u8>], batch: &RecordBatch) -> Result<Cases> {
+    Ok(Cases { decode: decoders(payloads, batch)?, encode: encoders(batch)? })
+}
+
+fn decoders(payloads: &[Vec<u8>], wanted: &RecordBatch) -> Result<Vec<Case>> {
     let bytes = payloads.iter().map(Vec::len).sum::<usize>() / BATCH;
-    // As it wants them: one text of lines.
-    let lines: Vec<u8> = payloads.iter().flat_map(|p| p.iter().copied().chain([b'\n'])).collect();
+    let lines = lines(payloads);
     let schema = wanted.schema();
     let read = move || -> Result<RecordBatch> {
         let mut decoder = ReaderBuilder::new(schema.clone()).with_batch_size(BATCH).build_decoder()?;
@@ -40,7 +44,7 @@ pub(crate) fn decoders(payloads: &[Vec<u8>], wanted: &RecordBatch) -> Result<Vec
     ])
 }
 
-pub(crate) fn encoders(batch: &RecordBatch) -> Result<Vec<Case>> {
+fn encoders(batch: &RecordBatch) -> Result<Vec<Case>> {
     let (batch, mut out) = (batch.clone(), Vec::new());
     let mut write = move || -> Result<usize> {
         out.clear();
