@@ -101,6 +101,13 @@ fn options_of_extensions_are_kept_and_brought_together() {
 }
 
 #[test]
+fn the_normal_form_of_an_enum_with_negative_numbers_is_a_schema() {
+    let normal = parsed("syntax = \"proto3\"; enum E { Z = 0; B = 2; A = 1; N = -1; }").normalized();
+    assert_eq!(parsed(&normal).normalized(), normal);
+    assert!(normal.contains("  Z = 0;\n  N = -1;\n  A = 1;\n  B = 2;\n"), "{normal}");
+}
+
+#[test]
 fn what_is_no_schema_is_refused_with_its_line_and_reason() {
     for (text, wanted) in [
         ("{\"type\":\"string\"}", "line 1: a name expected, found '{'"),

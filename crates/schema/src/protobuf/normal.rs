@@ -93,7 +93,10 @@ impl Normal<'_> {
     fn enumeration(&self, from: &EnumDecl, scope: &str) -> EnumDecl {
         let mut values = from.values.clone();
         values.iter_mut().for_each(|v| v.options = self.options(&v.options, scope));
-        values.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+        // As Confluent's, but proto3 wants zero before negative numbers: the normal form is a schema, too.
+        let proto3 = self.types.files[0].is_proto3();
+        let place = |number| (proto3 && number != 0, number);
+        values.sort_by(|a, b| (place(a.number), &a.name).cmp(&(place(b.number), &b.name)));
         EnumDecl {
             name: from.name.clone(),
             reserved: reserved(&from.reserved),
