@@ -1,7 +1,7 @@
 //! Any bytes as JSON Schemas and as JSON records: nothing panics, and what two ways of reading say is the same.
 #![no_main]
 
-use bd_schema::json_schema::{JsonSchemaReader, JsonSchemaCodec};
+use bd_schema::json_schema::{JsonSchemaCodec, JsonSchemaReader};
 use bd_schema::{Codec, DataType, Definition, Field, JsonCodec, Role, Schema, SchemaText, SchemaType};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -10,11 +10,22 @@ use std::sync::{Arc, LazyLock};
 mod records;
 
 static CODECS: LazyLock<Vec<Box<dyn Codec>>> = LazyLock::new(|| {
-    let inner = DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
+    let inner =
+        DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
     let types = [
-        DataType::Boolean, DataType::Integer, DataType::BigInt, DataType::Double, DataType::Decimal(9, 2),
-        DataType::Varchar, DataType::Bytes, DataType::Date, DataType::Time, DataType::Timestamp,
-        DataType::Array(Arc::new(DataType::BigInt)), DataType::Map(Arc::new(DataType::Varchar)), inner,
+        DataType::Boolean,
+        DataType::Integer,
+        DataType::BigInt,
+        DataType::Double,
+        DataType::Decimal(9, 2),
+        DataType::Varchar,
+        DataType::Bytes,
+        DataType::Date,
+        DataType::Time,
+        DataType::Timestamp,
+        DataType::Array(Arc::new(DataType::BigInt)),
+        DataType::Map(Arc::new(DataType::Varchar)),
+        inner,
     ];
     let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
     let schema = Schema::new(fields);

@@ -10,11 +10,22 @@ use std::sync::{Arc, LazyLock};
 mod records;
 
 static CODECS: LazyLock<Vec<ProtobufCodec>> = LazyLock::new(|| {
-    let inner = DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
+    let inner =
+        DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
     let types = [
-        DataType::Boolean, DataType::Integer, DataType::BigInt, DataType::Double, DataType::Decimal(9, 2),
-        DataType::Varchar, DataType::Bytes, DataType::Date, DataType::Time, DataType::Timestamp,
-        DataType::Array(Arc::new(DataType::BigInt)), DataType::Map(Arc::new(DataType::Array(Arc::new(inner.clone())))), inner,
+        DataType::Boolean,
+        DataType::Integer,
+        DataType::BigInt,
+        DataType::Double,
+        DataType::Decimal(9, 2),
+        DataType::Varchar,
+        DataType::Bytes,
+        DataType::Date,
+        DataType::Time,
+        DataType::Timestamp,
+        DataType::Array(Arc::new(DataType::BigInt)),
+        DataType::Map(Arc::new(DataType::Array(Arc::new(inner.clone())))),
+        inner,
     ];
     let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
     let schema = Schema::new(fields);

@@ -30,8 +30,8 @@ impl SchemaRegistry for Known {
     }
 }
 
-/// Reads payloads as Arrow and as rows: both read the same ones, to the same values, for the same reasons. What was read can be
-/// written again, unless the codec is one that only reads.
+/// Reads payloads as Arrow and as rows: both read the same ones, to the same values, for the same reasons. Where the codec
+/// `writes` all that it reads, that is tried.
 pub fn read(codec: &dyn Codec, payloads: &[Option<&[u8]>], writes: bool) {
     let decoded = codec.decode_arrow(payloads);
     let rows = arrow_to_rows(codec.schema(), &decoded.batch).expect("its own batch");
@@ -44,7 +44,8 @@ pub fn read(codec: &dyn Codec, payloads: &[Option<&[u8]>], writes: bool) {
         assert!(!writes || written.is_ok(), "{row:?}: {written:?}");
     }
     for error in &decoded.errors {
-        let alone = codec.decode_row(payloads[error.index].expect("no tombstone")).expect_err("an error before");
+        let alone =
+            codec.decode_row(payloads[error.index].expect("no tombstone")).expect_err("an error before");
         assert_eq!((&alone.path, &alone.reason), (&error.path, &error.reason));
     }
 }
