@@ -12,6 +12,7 @@ use crate::error::Error;
 use axum::http::Method;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bd_schema::percent_decoded;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -157,30 +158,10 @@ pub(crate) fn authorize(role: Role, method: &Method, path: &str) -> Result<(), E
     }
     Err(Error::Denied(match operation {
         Some((operation, subject)) => {
-            format!("User is denied operation {operation} on Subject: {}", decoded(subject))
+            format!("User is denied operation {operation} on Subject: {}", percent_decoded(subject))
         }
         None => "User is denied operation on this server.".into(),
     }))
-}
-
-/// A part of a path as it is meant.
-pub(crate) fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|_| *byte == b'%') {
-            Some(escaped) => {
-                out.push(escaped);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

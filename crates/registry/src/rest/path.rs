@@ -5,7 +5,6 @@ use super::Shared;
 use super::answer::Failed;
 use crate::error::Error;
 use crate::registry::Registry;
-use crate::security::decoded;
 use crate::subject::{self, WILDCARD};
 use axum::extract::{Request, State};
 use axum::http::Uri;
