@@ -14,7 +14,7 @@ latency=${BENCH_LATENCY:-15}                   # seconds at a steady rate
 replay_actions=${BENCH_REPLAY_ACTIONS:-200000} # of the case through the whole path
 documents=${BENCH_DOCUMENTS:-300000}           # into the search role
 search_rounds=${BENCH_SEARCH_ROUNDS:-3}
-parts=" ${BENCH_PARTS:-log case spark live replay search codecs} "
+parts=" ${BENCH_PARTS:-log flush case spark live replay search codecs} "
 [ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
 limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
 
@@ -73,17 +73,17 @@ source "$here/../scripts/bd.sh"
 source "$here/demo.sh"
 
 # Starts bd's log and registry on free ports, with their data in $1; the log's address goes into $address.
-start_log() {
-  start_bd "$work/bd.out" "$bd" up --roles cluster,registry --data "$1" || exit 1
+start_log() { # DATA ARG...
+  start_bd "$work/bd.out" "$bd" up --roles cluster,registry --data "$@" || exit 1
   address=$(bd_at "$work/bd.out" cluster)
 }
 stop_log() {
   stop_bd
 }
 
-start_kafka() {
+start_kafka() { # ARG...
   kafka_port=$(free_port)
-  run "$peers/kafka.sh" start --port "$kafka_port" --controller-port "$(free_port)" --data "$work/kafka" >&2
+  run "$peers/kafka.sh" start --port "$kafka_port" --controller-port "$(free_port)" --data "$work/kafka" "$@" >&2
 }
 stop_kafka() {
   [ -n "$kafka_port" ] || return 0
@@ -132,6 +132,32 @@ bench_log() {
   say "log: many partitions, many connections"
   run "$bench" scale --bd "$bd" --work "$work/scale" --results "$results"
   rm -rf "$work/scale"
+}
+
+# Producing where both servers promise the same: that records are durable, or that they are in the page cache.
+bench_flush() {
+  local lacks
+  lacks=$(kafka_lacks)
+  if [ -n "$lacks" ]; then
+    note "Both with and without fsync is left out: $lacks"
+    return
+  fi
+  same_promise "fsynced before it is acknowledged (Kafka with log.flush.interval.messages=1)" group \
+    --prop log.flush.interval.messages=1
+  same_promise "acknowledged from the page cache (bd with flush: os)" os
+}
+same_promise() { # PROMISE FLUSH KAFKA_ARG...
+  local promise=$1 flush=$2
+  shift 2
+  say "log: $promise"
+  start_log "$work/log" --set "flush=$flush"
+  start_kafka "$@"
+  run "$bench" log --bd "$bd" --server "bd=$address=$bd_pid=$work/log" \
+    --server "Kafka=127.0.0.1:$kafka_port=$(<"$work/kafka/pid")=$work/kafka/kafka-logs" \
+    --rounds "$rounds" --megabytes $((megabytes / 3)) --latency-seconds 0 --promise "$promise" --results "$results"
+  stop_kafka
+  stop_log
+  rm -rf "$work/log"
 }
 
 # A case without late rows and dead letters. 250 actions a device: sessions of 17 minutes on average, none near Spark's bound.
@@ -237,6 +263,7 @@ note "$(date -u +'%Y-%m-%d %H:%M UTC'), $("$bd" version | head -n 1), $(nproc) c
   "($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/^MemTotal/{printf "%.0f", $2 / 1e6}' /proc/meminfo) GB," \
   "Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg) before"
 if wants log; then bench_log; fi
+if wants flush; then bench_flush; fi
 if wants case; then bench_case; fi
 if wants spark; then bench_spark; else note "Apache Spark is left out: not asked for"; fi
 if wants live; then bench_live || true; fi

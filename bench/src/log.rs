@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// Seconds of each measurement of latency; 0 leaves it out
     #[arg(long, default_value_t = 15)]
     latency_seconds: u64,
+    /// Produce alone, of servers that were told to promise the same on acknowledgement: which, for the table
+    #[arg(long)]
+    promise: Option<String>,
     /// Where results are appended
     #[arg(long)]
     results: PathBuf,
@@ -108,7 +111,9 @@ fn throughput(options: &Options, shape: &Shape) -> Result<()> {
         for server in in_turn(&options.servers, round) {
             let topic =
                 format!("bench-{}-{}-{}-{round}", shape.record_bytes, shape.compression, shape.partitions);
-            for direction in [Direction::Produce, Direction::Consume, Direction::ConsumeDisk] {
+            let all = [Direction::Produce, Direction::Consume, Direction::ConsumeDisk];
+            let directions = if options.promise.is_some() { &all[..1] } else { &all[..] };
+            for &direction in directions {
                 let result = one_round(options, server, &topic, shape, direction)
                     .with_context(|| format!("{} {topic} {direction:?}", server.name))?;
                 println!(
@@ -180,6 +185,7 @@ fn one_round(
         compression: shape.compression.into(),
         partitions: shape.partitions,
         direction,
+        promise: options.promise.clone(),
         bytes,
         seconds,
         cpu_seconds: cpu.as_secs_f64(),

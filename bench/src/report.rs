@@ -3,6 +3,7 @@
 use crate::results::{Entry, JobRun, TopicRows};
 use crate::table::{aligned, number, ratio};
 use crate::{report_log, report_path};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The job over next to nothing, which shows what a system's start takes.
@@ -34,10 +35,14 @@ pub(crate) fn text(entries: &[Entry]) -> String {
         }
     }
     out += &report_log::limits(entries);
-    if !rounds.is_empty() {
+    if rounds.iter().any(|round| round.promise.is_none()) {
         out += "\nLog: acks=all, one client for both\n\n";
-        out += &report_log::rounds(&rounds);
+        out += &report_log::rounds(&rounds, None);
         out += report_log::LEGEND;
+    }
+    for promise in rounds.iter().filter_map(|round| round.promise.as_deref()).collect::<BTreeSet<_>>() {
+        let _ = writeln!(out, "\nProduce with the same promise: {promise}\n");
+        out += &report_log::rounds(&rounds, Some(promise));
     }
     out += &report_log::latencies(entries);
     out += &report_log::scale(entries);
@@ -172,6 +177,7 @@ mod tests {
             compression: "none".into(),
             partitions: 1,
             direction: Direction::Produce,
+            promise: None,
             bytes: 100_000_000,
             seconds,
             cpu_seconds: 0.1,

@@ -52,9 +52,10 @@ const LATENCIES: [Figure<Latency>; 4] = [
 /// Rounds that are compared, in the table's order: large records first, not compressed ones first.
 type Kind<'a> = (Direction, Reverse<usize>, Option<&'a str>, i32);
 
-pub(crate) fn rounds(rounds: &[&Round]) -> String {
+/// Those of servers that were told to promise the same, or those of servers as they come.
+pub(crate) fn rounds(rounds: &[&Round], promise: Option<&str>) -> String {
     let mut groups: BTreeMap<Kind<'_>, Vec<&Round>> = BTreeMap::new();
-    for round in rounds {
+    for round in rounds.iter().filter(|round| round.promise.as_deref() == promise) {
         let compression = Some(round.compression.as_str()).filter(|name| *name != "none");
         let key = (round.direction, Reverse(round.record_bytes), compression, round.partitions);
         groups.entry(key).or_default().push(round);

@@ -58,6 +58,9 @@ pub(crate) struct Round {
     pub(crate) compression: String,
     pub(crate) partitions: i32,
     pub(crate) direction: Direction,
+    /// Both servers promise this on acknowledgement; `None`: each what it does unless told otherwise.
+    #[serde(default)]
+    pub(crate) promise: Option<String>,
     /// Bytes of values, before compression.
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,

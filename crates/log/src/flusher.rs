@@ -32,7 +32,7 @@ pub struct FlusherConfig {
 
 impl Default for FlusherConfig {
     fn default() -> Self {
-        FlusherConfig { threads: 4 }
+        FlusherConfig { threads: 8 }
     }
 }
 

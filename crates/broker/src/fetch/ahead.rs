@@ -7,16 +7,14 @@
 //!   read before │ part being sent │ asked for already │ asked for now │
 //!               └─ start      end ┘                   └───────────────┤ end + window
 //! ```
-//! The window grows with what was read in sequence, so that a reader who jumps about costs no more than what it reads, and is
-//! smaller where an answer has many partitions. What lies within it is asked for in large pieces. The pages are the kernel's: a
-//! connection holds a few numbers for each file that it reads, of a bounded number of files.
+//! The window grows with what was read in sequence, so that a reader who jumps about costs no more than what it reads. What lies
+//! within it is asked for in large pieces. The pages are the kernel's: a connection holds a few numbers for each file that it
+//! reads, of a bounded number of files.
 
 use std::ops::Range;
 
 /// Bytes that are asked for ahead of one reader at most.
 const WINDOW: u64 = 8 << 20;
-/// Bytes ahead of all readers of one answer together.
-const TOGETHER: u64 = 32 << 20;
 /// Files of one connection that are remembered: of those, reading ahead goes on.
 const STREAMS: usize = 64;
 
@@ -42,9 +40,9 @@ struct Stream {
 }
 
 impl ReadAhead {
-    /// A part of a file (told apart by `file`; a mistaken one costs a useless read) is about to be sent, in an answer with so many
-    /// parts. Gives the bytes that the disk should be asked for now, which include the part's own if nobody has asked for them.
-    pub(crate) fn wanted(&mut self, file: usize, part: Range<u64>, parts: usize) -> Option<Range<u64>> {
+    /// A part of a file (told apart by `file`; a mistaken one costs a useless read) is about to be sent. Gives the
+    /// bytes that the disk should be asked for now, which include the part's own if nobody has asked for them.
+    pub(crate) fn wanted(&mut self, file: usize, part: Range<u64>) -> Option<Range<u64>> {
         self.turn += 1;
         let at = self.streams.iter().position(|s| s.file == file && s.next == part.start);
         // Who begins a file reads on, as a rule.
@@ -54,8 +52,7 @@ impl ReadAhead {
             None => Stream { file, next: 0, run: 0, asked: 0, used: 0 },
         };
         let run = if goes_on { run.saturating_add(part.end - part.start) } else { 0 };
-        let most = WINDOW.min(TOGETHER / parts.max(1) as u64);
-        let wanted = to_ask(run.min(most), &part, asked);
+        let wanted = to_ask(run.min(WINDOW), &part, asked);
         if self.streams.len() >= STREAMS
             && let Some(oldest) = (0..STREAMS).min_by_key(|i| self.streams.get(*i).map(|s| s.used))
         {
@@ -108,7 +105,7 @@ mod tests {
         let mut ahead = ReadAhead::default();
         let (mut asked, mut requests) = (0, 0);
         for i in 0..64 {
-            if let Some(wanted) = ahead.wanted(1, i * MB..(i + 1) * MB, 1) {
+            if let Some(wanted) = ahead.wanted(1, i * MB..(i + 1) * MB) {
                 assert_eq!(wanted.start, asked, "part {i}");
                 (asked, requests) = (wanted.end, requests + 1);
             }
@@ -123,7 +120,7 @@ mod tests {
     fn a_reader_that_jumps_about_has_only_its_parts_asked_for() {
         let mut ahead = ReadAhead::default();
         for i in [7, 3, 90, 5, 40] {
-            assert_eq!(ahead.wanted(1, i * MB..(i + 1) * MB, 1), Some(i * MB..(i + 1) * MB));
+            assert_eq!(ahead.wanted(1, i * MB..(i + 1) * MB), Some(i * MB..(i + 1) * MB));
         }
     }
 
@@ -132,26 +129,11 @@ mod tests {
         let mut ahead = ReadAhead::default();
         for i in 0..20 {
             let (front, back) = (i * MB, (i + 1000) * MB);
-            ahead.wanted(1, front..front + MB, 2);
-            ahead.wanted(1, back..back + MB, 2);
+            ahead.wanted(1, front..front + MB);
+            ahead.wanted(1, back..back + MB);
         }
         assert_eq!(ahead.streams.iter().map(|s| s.run).max(), Some(20 * MB));
         assert_eq!(ahead.streams.len(), 2);
-    }
-
-    #[test]
-    fn many_parts_of_one_answer_share_what_is_read_ahead() {
-        let mut ahead = ReadAhead::default();
-        let mut asked = vec![0; 50];
-        for i in 0..100 {
-            for (file, asked) in asked.iter_mut().enumerate() {
-                if let Some(wanted) = ahead.wanted(file, i * MB..(i + 1) * MB, 50) {
-                    *asked = wanted.end;
-                }
-            }
-            let ahead: u64 = asked.iter().map(|asked| asked - (i + 1) * MB).sum();
-            assert!(ahead <= TOGETHER && ahead > 0, "{ahead}");
-        }
     }
 
     #[test]
@@ -159,13 +141,10 @@ mod tests {
         let mut ahead = ReadAhead::default();
         assert_eq!(ahead.streams.capacity(), 0);
         for i in 0..100_000 {
-            ahead.wanted(i, MB..2 * MB, 1);
+            ahead.wanted(i, MB..2 * MB);
         }
         assert!(ahead.streams.len() == STREAMS && ahead.streams.capacity() <= 2 * STREAMS);
-        assert!(
-            ahead.wanted(99_999, 2 * MB..3 * MB, 1).is_some_and(|w| w.end > 3 * MB),
-            "the newest is known"
-        );
-        assert_eq!(ahead.wanted(0, 2 * MB..3 * MB, 1), Some(2 * MB..3 * MB), "the oldest is not");
+        assert!(ahead.wanted(99_999, 2 * MB..3 * MB).is_some_and(|w| w.end > 3 * MB), "the newest is known");
+        assert_eq!(ahead.wanted(0, 2 * MB..3 * MB), Some(2 * MB..3 * MB), "the oldest is not");
     }
 }

@@ -236,10 +236,9 @@ fn cold(pieces: &VecDeque<Piece>) -> impl Iterator<Item = &FilePart> {
 
 /// Has what may be cold of an answer, and what its reader will want next, read from the disk; waits for nothing.
 fn read_ahead(ahead: &mut ReadAhead, pieces: &VecDeque<Piece>) {
-    let parts = cold(pieces).count();
     let wanted = cold(pieces).filter_map(|part| {
         let bytes = part.position..part.position + part.len as u64;
-        let wanted = ahead.wanted(Arc::as_ptr(&part.file).addr(), bytes, parts)?;
+        let wanted = ahead.wanted(Arc::as_ptr(&part.file).addr(), bytes)?;
         (!is_in_memory(&*part.file, wanted.clone())).then(|| (Arc::clone(&part.file), wanted))
     });
     let wanted: Vec<(Arc<dyn FsFile>, Range<u64>)> = wanted.collect();
