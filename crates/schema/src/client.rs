@@ -70,11 +70,20 @@ pub struct RegistryClient {
 }
 
 /// An answer with a status of 400 or more.
-struct Refusal {
-    status: u16,
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
     /// Confluent's `error_code`; 0 where the answer is none of a registry.
-    code: u32,
-    message: String,
+    pub(crate) code: u32,
+    pub(crate) message: String,
+}
+
+/// What is asked of a path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Method<'a> {
+    Get,
+    /// With this body.
+    Post(&'a str),
+    Delete,
 }
 
 impl RegistryClient {
@@ -159,17 +168,21 @@ impl RegistryClient {
         self
     }
 
-    fn unavailable(&self, reason: impl Into<String>) -> RegistryError {
+    pub(crate) fn unavailable(&self, reason: impl Into<String>) -> RegistryError {
         RegistryError::Unavailable { at: self.urls.join(","), reason: reason.into() }
     }
 
     /// Asks the URLs in turn, beginning with the one that answered last, until one answers for itself.
-    fn ask(&self, path: &str, body: Option<&str>) -> Result<Result<Json, Refusal>, RegistryError> {
+    pub(crate) fn ask(
+        &self,
+        path: &str,
+        method: Method<'_>,
+    ) -> Result<Result<Json, Refusal>, RegistryError> {
         let first = self.good.load(Ordering::Relaxed);
         let mut reason = "no URL is configured".to_owned();
         for i in 0..self.urls.len() {
             let at = (first + i) % self.urls.len();
-            match self.ask_one(&format!("{}{path}", self.urls[at]), body) {
+            match self.ask_one(&format!("{}{path}", self.urls[at]), method) {
                 Ok(answer) => {
                     self.good.store(at, Ordering::Relaxed);
                     return Ok(answer);
@@ -195,7 +208,7 @@ impl RegistryClient {
     }
 
     /// Appends what a schema refers to, each after what it refers to itself.
-    fn follow(
+    pub(crate) fn follow(
         &self,
         answer: &Json,
         seen: &mut HashSet<String>,
@@ -211,7 +224,7 @@ impl RegistryClient {
                 return Err(failed(format!("the schema refers to more than {MAX_REFERENCES} others")));
             }
             let path = format!("/subjects/{}/versions/{version}", percent_encoded(&subject, ""));
-            let answer = self.ask(&path, None)?.map_err(|refusal| failed(refusal.message))?;
+            let answer = self.ask(&path, Method::Get)?.map_err(|refusal| failed(refusal.message))?;
             let text = answer.get("schema").and_then(Json::as_str);
             let text = text.ok_or_else(|| failed("its answer holds no schema".into()))?;
             self.follow(&answer, seen, found)?;
@@ -222,9 +235,9 @@ impl RegistryClient {
 
     /// # Errors
     /// What may work when tried again, or elsewhere.
-    fn ask_one(&self, url: &str, body: Option<&str>) -> Result<Result<Json, Refusal>, String> {
-        let answer = match body {
-            Some(body) => {
+    fn ask_one(&self, url: &str, method: Method<'_>) -> Result<Result<Json, Refusal>, String> {
+        let answer = match method {
+            Method::Post(body) => {
                 let mut request = self.agent.post(url).header("Content-Type", CONTENT_TYPE);
                 request = request.header("Accept", CONTENT_TYPE);
                 if let Some(authorization) = &self.authorization {
@@ -232,8 +245,12 @@ impl RegistryClient {
                 }
                 request.send(body)
             }
-            None => {
-                let mut request = self.agent.get(url).header("Accept", CONTENT_TYPE);
+            Method::Get | Method::Delete => {
+                let request = match method {
+                    Method::Delete => self.agent.delete(url),
+                    _ => self.agent.get(url),
+                };
+                let mut request = request.header("Accept", CONTENT_TYPE);
                 if let Some(authorization) = &self.authorization {
                     request = request.header("Authorization", authorization);
                 }
@@ -294,18 +311,18 @@ fn basic(user_info: &str) -> String {
 }
 
 /// The names, subjects and versions that a schema refers to.
-fn references(answer: &Json) -> Vec<(String, String, u32)> {
+pub(crate) fn references(answer: &Json) -> Vec<(String, String, u32)> {
     let all = answer.get("references").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
     all.iter().filter_map(|r| Some((text(r, "name")?, text(r, "subject")?, number(r, "version")?))).collect()
 }
 
-fn number(json: &Json, field: &str) -> Option<u32> {
+pub(crate) fn number(json: &Json, field: &str) -> Option<u32> {
     json.get(field).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok())
 }
 
 /// The body of a request that registers.
-fn body(schema: &NewSchema) -> String {
+pub(crate) fn body(schema: &NewSchema) -> String {
     let mut body = serde_json::json!({ "schema": &*schema.text });
     // As Confluent's client, which leaves out what is the default.
     if schema.schema_type != SchemaType::Avro {
@@ -328,7 +345,7 @@ impl SchemaRegistry for RegistryClient {
         if self.unknown.get(&id).is_some_and(|at| at.elapsed() < UNKNOWN_FOR) {
             return Err(RegistryError::UnknownId(id));
         }
-        match self.ask(&format!("/schemas/ids/{id}"), None)? {
+        match self.ask(&format!("/schemas/ids/{id}"), Method::Get)? {
             Ok(answer) => {
                 let schema = self.whole(&answer)?;
                 self.by_id.put(id, schema.clone());
@@ -350,7 +367,7 @@ impl SchemaRegistry for RegistryClient {
             return Ok(id);
         }
         let body = body(schema);
-        match self.ask(&format!("/subjects/{}/versions", percent_encoded(subject, "")), Some(&body))? {
+        match self.ask(&format!("/subjects/{}/versions", percent_encoded(subject, "")), Method::Post(&body))? {
             Ok(answer) => {
                 let id = number(&answer, "id");
                 let id = id.ok_or_else(|| {
@@ -366,7 +383,7 @@ impl SchemaRegistry for RegistryClient {
     }
 
     fn latest(&self, subject: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
-        match self.ask(&format!("/subjects/{}/versions/latest", percent_encoded(subject, "")), None)? {
+        match self.ask(&format!("/subjects/{}/versions/latest", percent_encoded(subject, "")), Method::Get)? {
             Ok(answer) => {
                 let schema = self.whole(&answer)?;
                 match (number(&answer, "id"), number(&answer, "version")) {

@@ -14,12 +14,14 @@
 //!
 //! Not here: where bytes come from (`bd-cluster`), what is done with bad records (the engine, the connect worker).
 
+mod administration;
 pub mod avro;
 mod batch;
 mod cells;
 mod client;
 mod codec;
 mod column;
+mod columns;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod definition;
@@ -40,11 +42,13 @@ mod types;
 mod value;
 mod writers;
 
+pub use administration::{Checked, RegistryCallError, SchemaVersion};
 pub use avro::{AvroCodec, AvroDatumCodec, AvroDefinition, AvroFraming, AvroReader};
 pub use batch::rows_to_arrow;
 pub use cells::arrow_to_rows;
 pub use client::{PropertyError, RegistryClient};
 pub use codec::{Codec, Decoded, Encoded, RecordError};
+pub use columns::Columns;
 pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use delimited::{DelimitedCodec, Delimiter, InvalidDelimiter};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};

@@ -4,12 +4,14 @@ mod access;
 mod bench;
 mod groups;
 mod records;
+mod schema;
 mod topics;
 
 pub(crate) use access::*;
 pub(crate) use bench::*;
 pub(crate) use groups::*;
 pub(crate) use records::*;
+pub(crate) use schema::*;
 pub(crate) use topics::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Produce(Produce),
     /// Print the records of a topic
     Consume(Consume),
+    /// Schemas: list, show, diff, check, register, delete, infer from data
+    Schema(SchemaArgs),
     /// Look into the files of a partition
     Log(LogArgs),
     /// Measure a cluster: produce, consume, end-to-end latency

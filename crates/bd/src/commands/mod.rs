@@ -10,6 +10,7 @@ mod librdkafka;
 mod log;
 mod produce;
 mod run;
+mod schema;
 mod sql;
 mod time;
 mod topics;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Users(args) => users::run(args),
         Command::Produce(args) => produce::run(&args),
         Command::Consume(args) => consume::run(&args),
+        Command::Schema(args) => schema::run(args),
         Command::Log(args) => log::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Sql(args) => sql::run(&args),
@@ -89,7 +91,11 @@ impl Answer {
     }
 
     fn print(&self, args: &ClusterArgs) -> Result<()> {
-        match args.json {
+        self.print_as(args.json)
+    }
+
+    fn print_as(&self, json: bool) -> Result<()> {
+        match json {
             true => print(&format!("{}\n", self.json)),
             false => print(&self.text),
         }

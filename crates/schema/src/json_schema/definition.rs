@@ -1,5 +1,6 @@
 //! A JSON Schema as a registry keeps it.
 
+use super::derive::{self, JsonShape};
 use super::diff::{self, CompatibilityPolicy};
 use super::documents::Documents;
 use super::load::{self, Draft};
@@ -48,6 +49,15 @@ impl JsonDefinition {
             Json::String(title) => Some(title.clone()),
             other => Some(other.to_string()),
         }
+    }
+
+    /// The columns of what it describes.
+    ///
+    /// # Errors
+    /// It holds types without counterpart, or that refer to themselves.
+    pub fn shape(&self) -> Result<JsonShape, InvalidSchema> {
+        let derived = derive::derive(&self.model, &self.canonical().into(), true);
+        derived.map(|(shape, _)| shape).map_err(InvalidSchema)
     }
 
     /// What keeps this schema from accepting all that `writer` accepts.
