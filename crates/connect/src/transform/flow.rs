@@ -216,36 +216,13 @@ pub(crate) fn abridged(text: &str) -> String {
 /// The schema that a JSON value shows, and the value as a row of it: whole numbers are `BIGINT`, others `DOUBLE`, what differs within
 /// an array is JSON text.
 pub(crate) fn infer(json: &Json) -> (ConnectSchema, Row) {
-    let data_type = type_of(&[json]);
+    let data_type = bd_schema::type_of_json(json);
     let value = of_json(json, &data_type);
     match (data_type, value) {
         (DataType::Struct(fields), Value::Struct(row)) => {
             (ConnectSchema::of(None, Schema::new(fields.to_vec())), row)
         }
         (other, value) => (ConnectSchema::single(other), vec![value]),
-    }
-}
-
-fn type_of(values: &[&Json]) -> DataType {
-    let present: Vec<&Json> = values.iter().copied().filter(|v| !v.is_null()).collect();
-    let all = |is: fn(&Json) -> bool| !present.is_empty() && present.iter().all(|v| is(v));
-    if all(Json::is_boolean) {
-        DataType::Boolean
-    } else if all(Json::is_i64) {
-        DataType::BigInt
-    } else if all(Json::is_number) {
-        DataType::Double
-    } else if all(Json::is_array) {
-        let items: Vec<&Json> = present.iter().filter_map(|v| v.as_array()).flatten().collect();
-        DataType::Array(Arc::new(type_of(&items)))
-    } else if all(Json::is_object) {
-        let mut members: indexmap::IndexMap<&str, Vec<&Json>> = indexmap::IndexMap::new();
-        for (name, value) in present.iter().filter_map(|v| v.as_object()).flatten() {
-            members.entry(name).or_default().push(value);
-        }
-        DataType::Struct(members.into_iter().map(|(name, of)| Field::new(name, type_of(&of))).collect())
-    } else {
-        DataType::Varchar
     }
 }
 

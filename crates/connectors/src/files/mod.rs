@@ -28,6 +28,7 @@ mod lines;
 mod parquet;
 mod paths;
 mod progress;
+mod sample;
 mod task;
 mod text;
 mod values;
@@ -36,6 +37,7 @@ use bd_connect::sdk::{
     Config, ConfigDef, ConfigError, Plugin, PluginKind, SourceTask, TaskContext, TaskError,
 };
 use config::Settings;
+pub use sample::{SampleFormat, Sampled, sample_parquet, sample_text};
 use std::sync::Arc;
 
 /// The connectors of this module.

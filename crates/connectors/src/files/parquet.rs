@@ -34,7 +34,7 @@ pub(super) enum Next {
 }
 
 /// What the reader makes of bytes is not for the task to fall over.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err("the reader of Parquet gave up on its bytes".to_owned()))
 }

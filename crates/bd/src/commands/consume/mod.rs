@@ -50,6 +50,16 @@ pub(super) fn run(args: &Consume) -> Result<ExitCode> {
     }
 }
 
+/// Gives the offsets and values of fetched records before `end` to `take`, as read_committed readers see them, until it returns
+/// `false`; the offset to read on from.
+pub(super) fn for_each_record(
+    fetched: &bd_client::Fetched,
+    end: i64,
+    take: &mut dyn FnMut(i64, Option<&[u8]>) -> bool,
+) -> Result<i64> {
+    for_each(fetched, end, true, &mut |record| Ok(take(record.offset, record.value)))
+}
+
 /// Where records go, and how many still may.
 struct Output<'a> {
     args: &'a Consume,

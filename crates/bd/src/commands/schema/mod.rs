@@ -9,6 +9,7 @@
 mod check;
 mod diff;
 mod explain;
+mod infer;
 mod list;
 mod pretty;
 mod register;
@@ -39,7 +40,7 @@ pub(super) fn run(args: SchemaArgs) -> Result<ExitCode> {
             let (subject, version) = subject_version(&args.subject);
             delete(&registry, subject, version, args.permanent)?.print_as(json)?;
         }
-        SchemaAction::Infer(_) => bail!("not yet"),
+        SchemaAction::Infer(args) => infer::infer(&args, json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
