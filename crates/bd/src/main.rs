@@ -6,6 +6,7 @@
 //!                   │                                     ├─ engine: bd-engine, served by rest (port 8088)
 //!                   │                                     └─ registry, search, connect, console: crates of these names
 //!                   ├─ topics, groups, configs, acls, users, produce, consume, bench ─▶ any cluster, over the Kafka protocol
+//!                   ├─ schema ─▶ any schema registry, over Confluent's REST
 //!                   └─ sql ─▶ any server that speaks ksqlDB's REST
 //! ```
 

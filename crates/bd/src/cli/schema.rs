@@ -18,7 +18,7 @@ pub(crate) struct RegistryArgs {
     /// http(s)://[user:password@]host:port of the schema registry, several by comma [default: BD_REGISTRY, or http://127.0.0.1:8081]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) registry: Option<String>,
-    /// A property of Confluent's clients: basic.auth.user.info=user:password, bearer.auth.token=...
+    /// How the registry is asked: basic.auth.user.info, bearer.auth.token, ssl.ca.location
     #[arg(long = "registry-property", value_name = "KEY=VALUE", global = true)]
     pub(crate) properties: Vec<String>,
     /// Print JSON

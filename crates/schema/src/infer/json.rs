@@ -30,7 +30,9 @@ fn declared(node: &Node) -> Json {
     match &node.kind {
         Kind::Leaf(data_type) => match data_type {
             DataType::Boolean => json!({"type": "boolean"}),
-            DataType::Integer | DataType::BigInt | DataType::Decimal(..) => json!({"type": "integer"}),
+            DataType::Integer | DataType::BigInt => json!({"type": "integer"}),
+            // A number, which readers of Connect's attributes do not take for 64 bits.
+            DataType::Decimal(..) => of_connect(data_type, Decimals::Numeric),
             DataType::Double => json!({"type": "number"}),
             DataType::Date => json!({"type": "string", "format": "date"}),
             // JSON Schema's `time` has an offset.
@@ -38,10 +40,7 @@ fn declared(node: &Node) -> Json {
         },
         Kind::Timestamp { rfc3339: true, .. } => json!({"type": "string", "format": "date-time"}),
         Kind::Timestamp { .. } => json!({"type": "string"}),
-        Kind::Declared(data_type) => {
-            let text = json_schema_of_value(data_type, Decimals::Base64);
-            serde_json::from_str(&text).unwrap_or_else(|_| json!({}))
-        }
+        Kind::Declared(data_type) => of_connect(data_type, Decimals::Base64),
         Kind::Array(items) => json!({"type": "array", "items": nullable(items)}),
         Kind::Map(values) => json!({"type": "object", "additionalProperties": nullable(values)}),
         Kind::Struct(members) => {
@@ -62,4 +61,9 @@ fn declared(node: &Node) -> Json {
         }
         Kind::Any(_) | Kind::Nothing => json!({}),
     }
+}
+
+/// A type as Connect's converter declares it.
+fn of_connect(data_type: &DataType, decimals: Decimals) -> Json {
+    serde_json::from_str(&json_schema_of_value(data_type, decimals)).unwrap_or_else(|_| json!({}))
 }

@@ -18,7 +18,7 @@ mod source;
 
 use super::Answer;
 use crate::cli::{RegistryArgs, SchemaAction, SchemaArgs, SchemaList};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use bd_schema::{RegistryCallError, RegistryClient};
 use serde_json::json;
 use std::process::ExitCode;
@@ -66,22 +66,15 @@ impl Registry {
     fn new(args: &RegistryArgs) -> Result<Self> {
         let url = args.registry.clone().or_else(|| std::env::var(REGISTRY_VARIABLE).ok());
         let url = url.filter(|url| !url.trim().is_empty()).unwrap_or_else(|| DEFAULT_REGISTRY.to_owned());
-        let mut client = RegistryClient::new(&url);
-        for (key, value) in super::pairs("--registry-property", &args.properties)? {
-            client = match key.as_str() {
-                "basic.auth.user.info" => client.with_basic_auth(&value),
-                "bearer.auth.token" => client.with_bearer_token(&value),
-                _ => bail!(
-                    "--registry-property {key}: not known; basic.auth.user.info and bearer.auth.token are"
-                ),
-            };
-        }
+        let client = super::registry(&url, &args.properties)?;
         Ok(Self { client, url })
     }
 
     /// What a call gave; where nothing answers, with what may help.
     fn call<T>(&self, call: impl FnOnce(&RegistryClient) -> Result<T, RegistryCallError>) -> Result<T> {
         call(&self.client).map_err(|error| match error {
+            // Something is there.
+            RegistryCallError::Unavailable(error) if error.to_string().contains(" answers ") => anyhow!(error),
             RegistryCallError::Unavailable(error) => {
                 let url = hidden_password(&self.url);
                 anyhow!(
