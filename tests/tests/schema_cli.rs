@@ -176,11 +176,12 @@ fn a_schema_is_inferred_from_data_and_registered_through_a_pipe() -> Result<()> 
     let day = json!({"type": "int", "logicalType": "date"});
     assert_eq!(prices["fields"][3], json!({"name": "day", "type": ["null", day], "default": null}));
 
-    let produced = Command::new(bd_binary()?)
-        .args(["produce", "clicks", "--bootstrap", &bench.bd.cluster, "--file"])
-        .arg(bench.dir.path().join("web-orders.jsonl"))
-        .status()?;
-    ensure!(produced.success(), "bd produce");
+    for command in [&["topics", "create", "clicks"][..], &["produce", "clicks", "--file", "web-orders.jsonl"]]
+    {
+        let mut bd = Command::new(bd_binary()?);
+        bd.args(command).args(["--bootstrap", &bench.bd.cluster]).current_dir(bench.dir.path());
+        ensure!(bd.stdout(Stdio::null()).status()?.success(), "bd {command:?}");
+    }
     let of_topic =
         bench.json(&["infer", "--topic", "clicks", "--bootstrap", &bench.bd.cluster, "--sample", "5"])?;
     assert_eq!(of_topic["records"], json!(5));

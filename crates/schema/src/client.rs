@@ -173,11 +173,7 @@ impl RegistryClient {
     }
 
     /// Asks the URLs in turn, beginning with the one that answered last, until one answers for itself.
-    pub(crate) fn ask(
-        &self,
-        path: &str,
-        method: Method<'_>,
-    ) -> Result<Result<Json, Refusal>, RegistryError> {
+    pub(crate) fn ask(&self, path: &str, method: Method<'_>) -> Result<Result<Json, Refusal>, RegistryError> {
         let first = self.good.load(Ordering::Relaxed);
         let mut reason = "no URL is configured".to_owned();
         for i in 0..self.urls.len() {
@@ -367,7 +363,9 @@ impl SchemaRegistry for RegistryClient {
             return Ok(id);
         }
         let body = body(schema);
-        match self.ask(&format!("/subjects/{}/versions", percent_encoded(subject, "")), Method::Post(&body))? {
+        match self
+            .ask(&format!("/subjects/{}/versions", percent_encoded(subject, "")), Method::Post(&body))?
+        {
             Ok(answer) => {
                 let id = number(&answer, "id");
                 let id = id.ok_or_else(|| {

@@ -74,7 +74,9 @@ impl Registry {
     fn call<T>(&self, call: impl FnOnce(&RegistryClient) -> Result<T, RegistryCallError>) -> Result<T> {
         call(&self.client).map_err(|error| match error {
             // Something is there.
-            RegistryCallError::Unavailable(error) if error.to_string().contains(" answers ") => anyhow!(error),
+            RegistryCallError::Unavailable(error) if error.to_string().contains(" answers ") => {
+                anyhow!(error)
+            }
             RegistryCallError::Unavailable(error) => {
                 let url = hidden_password(&self.url);
                 anyhow!(
