@@ -41,6 +41,27 @@ fn python_confluent_serializers_work_with_the_registry() {
 }
 
 #[test]
+fn python_confluent_client_comes_over_tls_and_says_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (store, ca) = (folder.path().join("store.pem"), folder.path().join("ca.pem"));
+    std::fs::write(&ca, pair.cert.pem()).unwrap();
+    std::fs::write(&store, format!("{}{}", pair.signing_key.serialize_pem(), pair.cert.pem())).unwrap();
+    let store = format!("registry.ssl.keystore.location={}", store.display());
+    let settings = [
+        "registry.listener=https://127.0.0.1:0",
+        "registry.users={ann: secret, eve: hers}",
+        "registry.tokens={ci: t0ken}",
+        "registry.roles={eve: read, ci: write}",
+        &store,
+    ];
+    let bd = Bd::start(&settings.map(|s| ["--set", s]).concat()).unwrap();
+    let script = root().join("tests/clients/registry_security.py");
+    let output = run(Command::new(python().unwrap()).arg(script).arg(&bd.registry).arg(ca), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "security: ok\n");
+}
+
+#[test]
 fn kcat_lists_writes_reads_and_joins_a_group() {
     let bd = Bd::start(&[]).unwrap();
     let kcat = || {

@@ -15,7 +15,7 @@ pub(crate) struct HttpListener {
 }
 
 impl HttpListener {
-    /// Of `ROLE.listener`: `[http://|https://]host:port`. The certificate is the role's own (`ROLE.ssl.keystore.*`), else the one of
+    /// Of `ROLE.listener`: `[http(s)://]host:port`. The certificate is the role's own (`ROLE.ssl.keystore.*`), else the one of
     /// all listeners (`ssl.keystore.*`).
     pub(super) fn read(settings: &Settings, role: &str) -> Result<Self> {
         let key = format!("{role}.listener");
@@ -23,7 +23,8 @@ impl HttpListener {
         let text = settings.text(&key).unwrap_or_default();
         let Some(address) = text.strip_prefix("https://") else {
             if own.is_some() {
-                bail!("{role}.ssl.keystore.* is set, and {key} is {text}: write https://{text}");
+                let address = text.trim_start_matches("http://");
+                bail!("{role}.ssl.keystore.* is set, and {key} is {text}: write https://{address}");
             }
             return Ok(Self { at: parsed(settings, &key, &text)?, tls: None });
         };

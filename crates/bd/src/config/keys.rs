@@ -268,7 +268,7 @@ pub(crate) const KEYS: &[Key] = &[
         "registry.listener",
         Kind::Text,
         "127.0.0.1:8081",
-        "[http://|https://]host:port of the schema registry's REST interface; port 0 takes any free one",
+        "[http(s)://]host:port of the schema registry's REST interface; port 0 takes any free one",
     ),
     key(
         "registry.authentication.method",
@@ -357,13 +357,13 @@ pub(crate) const KEYS: &[Key] = &[
         "console.listener",
         Kind::Text,
         "127.0.0.1:8080",
-        "[http://|https://]host:port of the console; port 0 takes any free one",
+        "[http(s)://]host:port of the console; port 0 takes any free one",
     ),
     key(
         "metrics.listener",
         Kind::Text,
         "127.0.0.1:9464",
-        "[http://|https://]host:port of /metrics of all roles of this process; port 0 takes any free one",
+        "[http(s)://]host:port of /metrics of all roles of this process; port 0 takes any free one",
     ),
 ];
 
