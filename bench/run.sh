@@ -254,7 +254,7 @@ bench_spark() {
 }
 
 bench_codecs() {
-  say "codecs: Nexmark's bids, beside arrow-json, simd-json and fastavro"
+  say "codecs: Nexmark's bids, beside arrow-json, simd-json, fastavro, prost-reflect and arrow-csv"
   local line
   "$(dirname "$bench")/bd-codec-bench" | while IFS= read -r line; do note "$line"; done
 }

@@ -12,13 +12,13 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 /// Choices, of a seed.
-struct Choices {
+pub(crate) struct Choices {
     state: u64,
     names: usize,
 }
 
 impl Choices {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed | 1, names: 0 }
     }
 
@@ -30,7 +30,7 @@ impl Choices {
     }
 
     /// One of so many.
-    fn of(&mut self, count: u64) -> u64 {
+    pub(crate) fn of(&mut self, count: u64) -> u64 {
         self.next() % count
     }
 

@@ -38,7 +38,7 @@ mod definition;
 mod definition_tests;
 mod derive;
 #[cfg(test)]
-mod evolution_properties;
+pub(crate) mod evolution_properties;
 mod model;
 mod parse;
 mod plan;

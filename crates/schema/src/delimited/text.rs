@@ -18,7 +18,11 @@ pub(super) fn split<'a>(text: &'a str, delimiter: Delimiter, fields: &mut Vec<Co
         let (field, after) = match rest.strip_prefix('"') {
             Some(quoted) => self::quoted(quoted)?,
             None => {
-                let end = rest.find(|c| delimiter.is(c) || c == '\n' || c == '\r').unwrap_or(rest.len());
+                let end = match u8::try_from(delimiter.0) {
+                    Ok(byte) if byte.is_ascii() => first_of(rest.as_bytes(), [byte, b'\n', b'\r']),
+                    _ => rest.find([delimiter.0, '\n', '\r']),
+                };
+                let end = end.unwrap_or(rest.len());
                 (Cow::Borrowed(&rest[..end]), &rest[end..])
             }
         };
@@ -72,12 +76,37 @@ fn quoted(text: &str) -> Fallible<(Cow<'_, str>, &str)> {
     }
 }
 
+/// The place of the first byte that is one of these ASCII ones; eight are looked at together.
+fn first_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (i, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk);
+        let mut found = 0;
+        for byte in wanted {
+            // Zero where the byte is. The lowest bit that is set is right, those above it need not be.
+            let zero = word ^ (ONES * u64::from(byte));
+            found |= zero.wrapping_sub(ONES) & !zero & HIGHS;
+        }
+        if found != 0 {
+            return Some(i * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| wanted.contains(byte))?;
+    Some(chunks.len() * 8 + at)
+}
+
 /// Appends a field, quoted where it must be; the `first` of a line also where it is empty.
 pub(super) fn put(out: &mut Vec<u8>, text: &str, delimiter: Delimiter, first: bool) {
-    let special = |c: char| c == '"' || c == '\n' || c == '\r' || delimiter.is(c);
-    let quote = match (text.chars().next(), text.chars().next_back()) {
-        (Some(begin), Some(end)) => begin <= '#' || end <= ' ' || text.contains(special),
-        _ => first,
+    let special = || match u8::try_from(delimiter.0) {
+        Ok(byte) if byte.is_ascii() => first_of(text.as_bytes(), [b'"', b'\n', b'\r', byte]).is_some(),
+        _ => text.contains(['"', '\n', '\r', delimiter.0]),
+    };
+    let quote = match text.as_bytes() {
+        [] => first,
+        [begin, ..] if *begin <= b'#' => true,
+        [.., end] => *end <= b' ' || special(),
     };
     if !quote {
         out.extend_from_slice(text.as_bytes());
@@ -91,4 +120,27 @@ pub(super) fn put(out: &mut Vec<u8>, text: &str, delimiter: Delimiter, first: bo
         out.extend_from_slice(part.as_bytes());
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_of;
+
+    #[test]
+    fn the_first_of_the_bytes_is_found_wherever_it_is() {
+        let all: Vec<u8> = (0..40).map(|i| if i % 3 == 0 { 0xc3 } else { b'-' }).collect();
+        assert_eq!(first_of(&all, [b',', b'\n']), None);
+        for at in 0..all.len() {
+            for (byte, next) in [(b',', b'\n'), (b'\n', b','), (b',', b'-')] {
+                let mut bytes = all.clone();
+                bytes[at] = byte;
+                if let Some(after) = bytes.get_mut(at + 1) {
+                    *after = next;
+                }
+                for len in at + 1..=all.len() {
+                    assert_eq!(first_of(&bytes[..len], [b',', b'\n']), Some(at));
+                }
+            }
+        }
+    }
 }

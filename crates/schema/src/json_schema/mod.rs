@@ -21,6 +21,8 @@ mod keywords;
 mod load;
 mod model;
 #[cfg(test)]
+mod nested_properties;
+#[cfg(test)]
 mod properties;
 mod read;
 mod reader;
