@@ -386,6 +386,32 @@ mod tests {
     }
 
     #[test]
+    fn parquet_tells_its_columns_itself() {
+        use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+        use arrow_schema::{DataType, Field, Schema};
+        let fields = vec![Field::new("id", DataType::Int32, false), Field::new("note", DataType::Utf8, true)];
+        let schema = std::sync::Arc::new(Schema::new(fields));
+        let columns: Vec<ArrayRef> = vec![
+            std::sync::Arc::new(Int32Array::from(vec![1, 2])),
+            std::sync::Arc::new(StringArray::from(vec![Some("x"), None])),
+        ];
+        let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file.reopen().unwrap(), schema, None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut inference = Inference::new(InferOptions::default());
+        let sampled = sample_parquet(file.path(), &mut inference).unwrap();
+        assert_eq!(sampled, Sampled { records: 2, ..Sampled::default() });
+        let avro = inference.finish().unwrap().text(bd_schema::SchemaType::Avro, "R").unwrap();
+        let wanted = r#""fields":[{"name":"id","type":"int"},{"name":"note","type":["null","string"],"default":null}]"#;
+        assert!(avro.contains(wanted), "{avro}");
+        let mut inference = Inference::new(InferOptions::default());
+        std::fs::write(file.path(), "PAR1 and no more").unwrap();
+        assert!(sample_parquet(file.path(), &mut inference).is_err());
+    }
+
+    #[test]
     fn a_streams_format_is_told_by_its_start() {
         for (text, wanted) in [
             ("{\"a\":1}", SampleFormat::Json),

@@ -101,9 +101,9 @@ fn hidden_password(url: &str) -> String {
 fn subject_version(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((subject, version))
-            if !subject.is_empty()
-                && !(subject.starts_with(":.") && !subject[1..].contains(':'))
-                && (version == "latest" || is_number(version)) =>
+            if (version == "latest" || is_number(version))
+                && (subject.strip_prefix(":.").is_none_or(|rest| rest.contains(':'))
+                    && !subject.is_empty()) =>
         {
             (subject, Some(version))
         }
