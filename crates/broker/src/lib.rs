@@ -74,6 +74,7 @@ pub use kafka_protocol::messages::ApiKey;
 pub use metrics::{
     ApiSnapshot, Coordinated, Counters, CountersSnapshot, FetchSessionsSnapshot, GroupsSnapshot,
     HistogramSnapshot, LagSnapshot, LogsSnapshot, PartitionSnapshot, TIME_BUCKETS_US, TopicSnapshot,
+    error_name,
 };
 pub use partition::{LEADER_EPOCH, Partition};
 pub use produce::{PartitionRecords, ProduceCall, Produced};

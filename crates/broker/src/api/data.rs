@@ -66,7 +66,6 @@ pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<St
     let (done, durable) = awaited();
     let what = ProduceCall { transactional_id, acks: request.acks, version: call.version };
     broker.produce_as(what, records, done);
-    let counters = Arc::clone(broker.shared_counters());
     let no_answer = request.acks == 0;
     Ok(Started::Overlapping(Box::pin(async move {
         let produced = durable.await.map_err(|_| RequestError::Closing)?;
@@ -74,14 +73,10 @@ pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<St
             shape.iter().filter(|(.., refused)| refused.is_some()).map(|(.., indexes, _)| indexes.len());
         let failed = produced.iter().filter(|p| p.error.is_some()).count() + refused.sum::<usize>();
         if failed > 0 {
-            counters.produce_failed(failed as u64);
+            call.counters.produce_failed(failed as u64);
         }
-        if no_answer {
-            // The only way to tell a client that waits for nothing: closing the connection makes it look for the reason.
-            return match failed > 0 {
-                true => Err(RequestError::Closing),
-                false => Ok(Frame::new()),
-            };
+        if no_answer && failed == 0 {
+            return Ok(Frame::new());
         }
         let mut produced = produced.into_iter();
         let responses = shape.into_iter().map(|(topic, id, indexes, refused)| {
@@ -97,7 +92,13 @@ pub(super) fn produce(broker: &Broker, call: Call, frame: BytesMut) -> Result<St
                 .with_topic_id(id)
                 .with_partition_responses(partitions.collect())
         });
-        call.answer(&ProduceResponse::default().with_responses(responses.collect()))
+        let response = ProduceResponse::default().with_responses(responses.collect());
+        if no_answer {
+            // The only way to tell a client that waits for nothing: closing the connection makes it look for the reason.
+            call.counters.answers(call.api, &response);
+            return Err(RequestError::Closing);
+        }
+        call.answer(&response)
     })))
 }
 

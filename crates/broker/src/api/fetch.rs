@@ -107,11 +107,15 @@ pub(super) async fn fetch(
         _ => (0, None),
     };
     let topics = grouped(turns, fetched, tell.as_deref());
-    Ok(encode(call.begin(), call.version, Answer { error: 0, session_id, topics, committed }))
+    Ok(encoded(call, Answer { error: 0, session_id, topics, committed }))
 }
 
 fn refused(call: &Call, code: E, session_id: i32) -> Frame {
-    let answer = Answer { error: code.code(), session_id, topics: Vec::new(), committed: false };
+    encoded(call, Answer { error: code.code(), session_id, topics: Vec::new(), committed: false })
+}
+
+fn encoded(call: &Call, answer: Answer) -> Frame {
+    call.counters.answers(call.api, &answer);
     encode(call.begin(), call.version, answer)
 }
 

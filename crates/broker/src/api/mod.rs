@@ -18,8 +18,10 @@ mod topics;
 mod txn;
 
 use crate::broker::Broker;
+use crate::metrics::Counters;
 use crate::security::{Operation, ResourceType};
 use crate::server::session::Session;
+use crate::wire::error_codes::ErrorCodes;
 pub(crate) use crate::wire::frame::Frame;
 use crate::wire::frame::Piece;
 use crate::wire::layout::{self, LayoutError};
@@ -78,6 +80,8 @@ pub(crate) struct Call {
     pub client_id: String,
     /// The connection that asks: its address, principal and listener.
     pub client: Arc<Session>,
+    /// Where its answer is counted.
+    pub counters: Arc<Counters>,
 }
 
 impl Call {
@@ -101,8 +105,9 @@ impl Call {
         broker.authorizer().allows_some(&self.client.principal(), host, operation, resource)
     }
 
-    /// The answer's frame.
-    pub(crate) fn answer<T: Encodable>(&self, response: &T) -> Result<Frame, RequestError> {
+    /// The answer's frame; its error codes are counted.
+    pub(crate) fn answer<T: Encodable + ErrorCodes>(&self, response: &T) -> Result<Frame, RequestError> {
+        self.counters.answers(self.api, response);
         let mut frame = self.begin();
         let failed =
             |e: anyhow_text::Text| RequestError::Encode { api: self.api, version: self.version, reason: e.0 };
@@ -165,6 +170,7 @@ pub(crate) fn start(
                 correlation_id,
                 client_id: String::new(),
                 client: Arc::clone(client),
+                counters: Arc::clone(broker.shared_counters()),
             };
             let frame = call.answer(&metadata::unsupported_version())?;
             return Ok(Started::Exclusive(Box::pin(async move { Ok(frame) })));
@@ -182,6 +188,7 @@ pub(crate) fn start(
         correlation_id: header.correlation_id,
         client_id: header.client_id.map(|s| s.to_string()).unwrap_or_default(),
         client: Arc::clone(client),
+        counters: Arc::clone(broker.shared_counters()),
     };
     if api == ApiKey::Produce {
         return data::produce(broker, call, frame);

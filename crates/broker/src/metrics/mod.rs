@@ -1,8 +1,12 @@
 //! What the broker counts, for `/metrics` to render. [`report`] gives what can be seen of its state at any time.
 
+mod errors;
 mod histogram;
 mod report;
 
+use crate::wire::error_codes::ErrorCodes;
+use errors::Errors;
+pub use errors::error_name;
 use histogram::Histogram;
 pub use histogram::{HistogramSnapshot, TIME_BUCKETS_US};
 use kafka_protocol::messages::ApiKey;
@@ -21,6 +25,7 @@ struct Api {
     requests: AtomicU64,
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
+    errors: Errors,
     total: Histogram,
     queue: Histogram,
     local: Histogram,
@@ -39,6 +44,9 @@ pub struct ApiSnapshot {
     pub request_bytes: u64,
     /// Bytes of answers.
     pub response_bytes: u64,
+    /// How often each error code was answered ([`error_name`]), 0 (no error) too; an answer has one for each partition, topic,
+    /// group or the like. Only those that were.
+    pub errors: Vec<(i16, u64)>,
     /// From the arrival of a request's last byte until its answer is handed to the system.
     pub total: HistogramSnapshot,
     /// The first part of it: until the requests before it on its connection are answered.
@@ -239,6 +247,13 @@ impl Counters {
         }
     }
 
+    /// Counts the error codes of an answer.
+    pub(crate) fn answers(&self, api: ApiKey, answer: &impl ErrorCodes) {
+        if let Some(counters) = self.api(api) {
+            counters.errors.note(answer);
+        }
+    }
+
     pub(crate) fn answered(&self, api: ApiKey, bytes: usize, course: Course) {
         if let Some(counters) = self.api(api) {
             let Course { arrived, begun, worked, known, sent } = course;
@@ -277,6 +292,7 @@ impl Counters {
                 requests: counters.requests.load(Relaxed),
                 request_bytes: counters.request_bytes.load(Relaxed),
                 response_bytes: counters.response_bytes.load(Relaxed),
+                errors: counters.errors.snapshot(),
                 total: counters.total.snapshot(),
                 queue: counters.queue.snapshot(),
                 local: counters.local.snapshot(),

@@ -1,7 +1,7 @@
 //! Requests by API: how many, how large, how long.
 
-use crate::rest::metrics::{Page, label};
-use bd_broker::{ApiSnapshot, HistogramSnapshot, TIME_BUCKETS_US};
+use crate::rest::metrics::{Page, label, labels};
+use bd_broker::{ApiSnapshot, HistogramSnapshot, TIME_BUCKETS_US, error_name};
 use std::fmt::Write;
 
 pub(super) fn requests(page: &mut Page, apis: &[ApiSnapshot]) {
@@ -16,6 +16,7 @@ pub(super) fn requests(page: &mut Page, apis: &[ApiSnapshot]) {
     each("bd_broker_response_bytes_total", "Bytes of answers by API (RequestMetrics ResponseBytes)", |api| {
         api.response_bytes
     });
+    errors(page, apis);
     let total = "From a request's last byte until its answer is handed to the system, waiting for records or an fsync \
                  included (RequestMetrics TotalTimeMs)";
     histograms(page, "bd_broker_request_seconds", total, apis, |api| &api.total);
@@ -30,6 +31,16 @@ pub(super) fn requests(page: &mut Page, apis: &[ApiSnapshot]) {
     let send =
         "From when an answer is known until it is handed to the system (RequestMetrics ResponseSendTimeMs)";
     histograms(page, "bd_broker_response_send_seconds", send, apis, |api| &api.send);
+}
+
+fn errors(page: &mut Page, apis: &[ApiSnapshot]) {
+    let help = "Error codes answered by API, NONE too: an answer has one for each partition, topic, group or the like \
+                (RequestMetrics ErrorsPerSec)";
+    let each = apis.iter().flat_map(|api| {
+        let of = move |code| labels(&[("api", &format!("{:?}", api.api)), ("error", &error_name(code))]);
+        api.errors.iter().map(move |(code, times)| (of(*code), times))
+    });
+    page.family("bd_broker_request_errors_total", "counter", help, each);
 }
 
 fn histograms(
@@ -80,6 +91,7 @@ mod tests {
             requests: 15,
             request_bytes: 1,
             response_bytes: 2,
+            errors: vec![(-1, 1), (0, 14), (6, 2)],
             total: histogram.clone(),
             queue: histogram.clone(),
             local: histogram.clone(),
@@ -90,6 +102,9 @@ mod tests {
         requests(&mut page, &[api]);
         for line in [
             "bd_broker_requests_total{api=\"Fetch\"} 15",
+            "bd_broker_request_errors_total{api=\"Fetch\",error=\"UNKNOWN_SERVER_ERROR\"} 1",
+            "bd_broker_request_errors_total{api=\"Fetch\",error=\"NONE\"} 14",
+            "bd_broker_request_errors_total{api=\"Fetch\",error=\"NOT_LEADER_OR_FOLLOWER\"} 2",
             "bd_broker_request_seconds_bucket{api=\"Fetch\",le=\"0.00025\"} 1",
             "bd_broker_request_seconds_bucket{api=\"Fetch\",le=\"30\"} 14",
             "bd_broker_request_seconds_bucket{api=\"Fetch\",le=\"+Inf\"} 15",
