@@ -10,7 +10,8 @@
 //! | `{"keytype":"CLEAR_SUBJECT","subject":S,"magic":0}` | `{"subject":S}`: what is deleted softly there is gone |
 //! | `{"keytype":"NOOP","magic":0}` | anything; ignored, as is every key type that is not known |
 //!
-//! A record by which bd registers a schema has the header [`CLAIM`], which Confluent's registry passes over.
+//! A record by which bd registers a schema has the header [`CLAIM`], one that makes good what such a record left behind [`REPAIR`];
+//! Confluent's registry passes over both.
 
 use crate::config::{Config, Mode};
 use crate::entity::{Metadata, Reference, RuleSet};
@@ -22,8 +23,50 @@ use bd_schema::SchemaType;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The header, without a value, of a schema that takes a version that its writer knew to be free; see `store`.
-pub(crate) const CLAIM: &str = "bd.claim";
+/// The header of a schema that takes a version that its writer knew to be free. Its value is [`OF_SCHEMA`] where the schema had no id,
+/// else null.
+const CLAIM: &str = "bd.claim";
+const OF_SCHEMA: &[u8] = b"schema";
+/// The header, without a value, of a record that says once more what holds already.
+const REPAIR: &str = "bd.repair";
+
+/// What a record's place in the log decides about it, as its header says; see `store`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing: it holds.
+    Told,
+    /// Whether the version that it takes is free.
+    Version,
+    /// That, and whether the schema to which it gives an id has none yet.
+    Schema,
+    /// Whether what it says once more still holds.
+    Repair,
+}
+
+impl Standing {
+    /// By a record's headers, as names and values.
+    pub(crate) fn of_headers<'a>(headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Self {
+        for (name, value) in headers {
+            match value {
+                _ if name == REPAIR.as_bytes() => return Self::Repair,
+                Some(OF_SCHEMA) if name == CLAIM.as_bytes() => return Self::Schema,
+                _ if name == CLAIM.as_bytes() => return Self::Version,
+                _ => {}
+            }
+        }
+        Self::Told
+    }
+
+    /// The header that says so.
+    pub(crate) fn header(self) -> Option<(&'static str, Option<&'static [u8]>)> {
+        match self {
+            Self::Told => None,
+            Self::Version => Some((CLAIM, None)),
+            Self::Schema => Some((CLAIM, Some(OF_SCHEMA))),
+            Self::Repair => Some((REPAIR, None)),
+        }
+    }
+}
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use crate::draft::{Candidate, Draft};
 use crate::entity::{Metadata, RuleSet};
 use crate::error::Error;
 use crate::flights::Flights;
-use crate::record::Change;
+use crate::record::{Change, Standing};
 use crate::registry::{Found, Registry};
 use crate::state::{State, Stored, Version};
 use crate::store::Decision;
@@ -87,11 +87,11 @@ impl Registry {
         if number != next && !mode.takes_ids() {
             return Err(Error::InvalidSchema("Version is not one more than previous version".into()));
         }
-        let id = match id {
-            Some(id) => same_schema(state, subject, id, &candidate.stored)?,
-            None => flights.next_id(state, subject),
+        let (id, standing) = match id {
+            Some(id) => (same_schema(state, subject, id, &candidate.stored)?, Standing::Version),
+            None => (flights.next_id(state, subject), Standing::Schema),
         };
-        Ok(writing(state, subject, number, id, candidate.stored))
+        Ok(writing(state, subject, number, (id, standing), candidate.stored))
     }
 
     /// The place of a schema that is there already, so that nothing has to be written; as Confluent's leader is asked only then.
@@ -304,7 +304,13 @@ fn same_schema(state: &State, subject: &str, id: u32, schema: &Stored) -> Result
 }
 
 /// The records of a new version: its context, where it is new; versions of the same schema that were deleted softly are gone.
-fn writing(state: &State, subject: &str, number: u32, id: u32, schema: Stored) -> Decision<Found> {
+fn writing(
+    state: &State,
+    subject: &str,
+    number: u32,
+    (id, standing): (u32, Standing),
+    schema: Stored,
+) -> Decision<Found> {
     let mut changes = Vec::new();
     let context = Qualified::parse(subject).context;
     if !state.has_context(context) {
@@ -316,7 +322,7 @@ fn writing(state: &State, subject: &str, number: u32, id: u32, schema: Stored) -
     }
     let version = Version { version: number, id, deleted: false, time: 0, schema: Arc::new(schema) };
     let answer = Found { time: None, ..Found::new(subject, &version) };
-    let claims = state.version(subject, number).is_none();
+    let replaces = state.version(subject, number).is_some();
     changes.push(Change::Schema { subject: subject.into(), version });
-    Decision { changes, claims, answer }
+    Decision { changes, standing: if replaces { Standing::Told } else { standing }, answer }
 }

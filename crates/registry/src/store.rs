@@ -1,18 +1,19 @@
 //! The topic: read into the [`State`], written one decision after the other.
 //!
 //! Several registries may write one topic; the log's order decides. A registration is decided on the state that its registry has
-//! read, and says by a header ([`CLAIM`]) that it takes a version that was free. Where another registry took that version first, or gave
-//! the id to another schema, the record says nothing: its writer sees so when it reads it back, and decides anew. What stands in the
-//! log for a version must be its latest record there, since the topic is compacted and Confluent's registry takes the latest: so
-//! whoever writes next writes the winner's once more.
+//! read, and says by a header ([`Standing`]) that it takes a version that was free, and gives a new schema its id. Where another registry
+//! took that version first, or gave the id to another schema, or the schema another id, the record says nothing: its writer sees so when
+//! it reads it back, and decides anew. What stands in the log for a version must be its latest record there, since the topic is compacted
+//! and Confluent's registry takes the latest: so whoever writes next writes the winner's once more, or that there is none, with a header by which the record changes nothing. Where that comes too late, as somebody has changed the version meanwhile, it is itself
+//! overtaken and made good.
 //!
 //! Within one registry decisions are made one at a time, but what they come to is waited for together ([`Flights`]): so many
 //! registrations share an fsync.
 
 use crate::error::Error;
 use crate::flights::{Flights, Footprint};
-use crate::record::{CLAIM, Change};
-use crate::state::State;
+use crate::record::{Change, Standing};
+use crate::state::{State, Version};
 use bd_cluster::{
     Ack, Cluster, ClusterError, NewTopic, OffsetSpec, Reader, ReaderConfig, RecordRef, RecordsBuilder,
     TopicPartition, Writer, WriterConfig,
@@ -59,6 +60,8 @@ struct Flight<'a> {
     lane: &'a Lane,
     number: u64,
     acks: Vec<Ack>,
+    /// It makes good what others left behind.
+    repaired: bool,
 }
 
 impl Drop for Flight<'_> {
@@ -79,19 +82,19 @@ struct Tail {
 /// What a decision comes to: records to write, in order, and the answer.
 pub(crate) struct Decision<T> {
     pub(crate) changes: Vec<Change>,
-    /// Its schemas take versions that were free.
-    pub(crate) claims: bool,
+    /// Of its schemas; what is not a schema is told.
+    pub(crate) standing: Standing,
     pub(crate) answer: T,
 }
 
 impl<T> Decision<T> {
     /// Nothing is to be written.
     pub(crate) fn nothing(answer: T) -> Self {
-        Self { changes: Vec::new(), claims: false, answer }
+        Self { changes: Vec::new(), standing: Standing::Told, answer }
     }
 
     pub(crate) fn write(changes: Vec<Change>, answer: T) -> Self {
-        Self { changes, claims: false, answer }
+        Self { changes, standing: Standing::Told, answer }
     }
 }
 
@@ -151,13 +154,13 @@ impl Store {
             let decoded: Vec<_> = (0..records.len())
                 .zip(records.iter())
                 .filter_map(|(i, record)| {
-                    let claims = records.headers(i).any(|header| header.name == CLAIM.as_bytes());
-                    self.decode(&record).map(|change| (change, claims))
+                    let headers = records.headers(i).map(|header| (header.name, header.value));
+                    self.decode(&record).map(|change| (change, Standing::of_headers(headers)))
                 })
                 .collect();
             let mut state = self.state.write();
-            for (change, claims) in decoded {
-                apply(&mut state, &mut tail.overtaken, change, claims);
+            for (change, standing) in decoded {
+                apply(&mut state, &mut tail.overtaken, change, standing);
             }
             tail.position = records.next_offset;
         }
@@ -185,18 +188,47 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let (decision, flight) = self.depart(lane, &mut decide)?;
             let Some(mut flight) = flight else { return Ok(decision.answer) };
-            let mut end = 0;
-            for ack in flight.acks.drain(..) {
-                end = ack.wait(WAIT)?.last_offset + 1;
-            }
-            self.catch_up(end)?;
-            let holds = !decision.claims || self.holds(&decision.changes);
+            self.await_landing(&mut flight)?;
+            let holds = decision.standing == Standing::Told || self.holds(&decision.changes);
+            let repaired = flight.repaired;
             drop(flight);
+            if repaired && let Err(error) = self.mend(lane) {
+                tracing::warn!(
+                    "{}: an overtaken record is left for the next writer: {error}",
+                    self.partition
+                );
+            }
             if holds {
                 return Ok(decision.answer);
             }
         }
         Err(Error::Store("other registries were faster each time; try again".into()))
+    }
+
+    /// Waits until its records are durable and applied.
+    fn await_landing(&self, flight: &mut Flight<'_>) -> Result<(), Error> {
+        let mut end = 0;
+        for ack in flight.acks.drain(..) {
+            end = ack.wait(WAIT)?.last_offset + 1;
+        }
+        self.catch_up(end)
+    }
+
+    /// Makes repairs that came too late good in turn: none may stay the latest record of its version.
+    fn mend(&self, lane: &Lane) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let repairs = self.repairs(&[]);
+            if repairs.is_empty() {
+                return Ok(());
+            }
+            let mut decide = |_: &State, _: &Flights| {
+                Ok(Decision { changes: repairs.clone(), standing: Standing::Repair, answer: () })
+            };
+            if let (_, Some(mut flight)) = self.depart(lane, &mut decide)? {
+                self.await_landing(&mut flight)?;
+            }
+        }
+        Err(Error::Store("other registries were faster each time".into()))
     }
 
     /// Decides and sends off what is to be written, once nothing is on its way that has to do with it.
@@ -227,8 +259,9 @@ impl Store {
                 }
                 continue;
             }
-            let batches =
-                encode(&repairs, false)?.into_iter().chain(encode(&decision.changes, decision.claims)?);
+            let repaired = !repairs.is_empty();
+            let repairs = encode(&repairs, Standing::Repair)?;
+            let batches = repairs.into_iter().chain(encode(&decision.changes, decision.standing)?);
             let number = departing.flights.start(footprint);
             let mut acks = Vec::new();
             for batch in batches {
@@ -241,7 +274,7 @@ impl Store {
                     }
                 }
             }
-            return Ok((decision, Some(Flight { lane, number, acks })));
+            return Ok((decision, Some(Flight { lane, number, acks, repaired })));
         }
     }
 
@@ -277,16 +310,20 @@ impl Store {
 }
 
 /// The batches of these changes.
-fn encode(changes: &[Change], claims: bool) -> Result<Vec<RecordsBuilder>, Error> {
+fn encode(changes: &[Change], standing: Standing) -> Result<Vec<RecordsBuilder>, Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-    let claim: &[(&str, Option<&[u8]>)] = &[(CLAIM, None)];
+    let header = standing.header();
     let (mut full, mut batch) = (Vec::new(), RecordsBuilder::new());
     for change in changes {
         let (key, value) = change.encode().map_err(|e| Error::Store(e.to_string()))?;
         if key.len() + value.as_ref().map_or(0, Vec::len) > RECORD_BYTES {
             return Err(Error::SchemaTooLarge);
         }
-        let headers = if claims && matches!(change, Change::Schema { .. }) { claim } else { &[] };
+        let headers = match change {
+            Change::Schema { .. } => header.as_slice(),
+            Change::Purge { .. } if standing == Standing::Repair => header.as_slice(),
+            _ => &[],
+        };
         batch.push(Some(&key), value.as_deref(), now, headers);
         if batch.bytes() >= BATCH_BYTES {
             full.push(std::mem::take(&mut batch));
@@ -298,25 +335,31 @@ fn encode(changes: &[Change], claims: bool) -> Result<Vec<RecordsBuilder>, Error
     Ok(full)
 }
 
-fn apply(state: &mut State, overtaken: &mut BTreeSet<(String, u32)>, change: Change, claims: bool) {
+fn apply(state: &mut State, overtaken: &mut BTreeSet<(String, u32)>, change: Change, standing: Standing) {
     let place = match &change {
-        Change::Schema { subject, version } => Some((subject.clone(), version.version)),
-        Change::Purge { subject, version } => Some((subject.clone(), *version)),
-        _ => None,
+        Change::Schema { subject, version } => (subject.clone(), version.version),
+        Change::Purge { subject, version } => (subject.clone(), *version),
+        _ => return state.apply(change),
     };
-    let Some(place) = place else { return state.apply(change) };
-    if let Change::Schema { subject, version } = &change
-        && state.refuses(subject, version, claims)
-    {
-        if claims {
-            overtaken.insert(place);
-        } else {
-            tracing::warn!("subject {subject}, version {}: passed over: another schema has its id", place.1);
+    let there = state.version(&place.0, place.1);
+    let refused = match &change {
+        Change::Schema { subject, version } => {
+            let same =
+                |v: &Version| (v.id, v.deleted, &v.schema) == (version.id, version.deleted, &version.schema);
+            // Where nothing is there, what it repeats was compacted away.
+            let late = standing == Standing::Repair && there.is_some_and(|there| !same(there));
+            late || state.refuses(subject, version, standing)
         }
-        return;
+        _ => standing == Standing::Repair && there.is_some(),
+    };
+    if !refused {
+        overtaken.remove(&place);
+        state.apply(change);
+    } else if standing == Standing::Told {
+        tracing::warn!("subject {}, version {}: passed over: another schema has its id", place.0, place.1);
+    } else {
+        overtaken.insert(place);
     }
-    overtaken.remove(&place);
-    state.apply(change);
 }
 
 fn create(cluster: &dyn Cluster, topic: &str, writes: bool) -> Result<(), Error> {
@@ -333,5 +376,63 @@ fn create(cluster: &dyn Cluster, topic: &str, writes: bool) -> Result<(), Error>
             info.partitions
         ))),
         None => Err(Error::Store(format!("topic {topic} does not exist"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::state::Stored;
+    use bd_schema::SchemaType;
+
+    fn version(number: u32, id: u32, text: &str) -> Version {
+        let schema = Arc::new(Stored::new(SchemaType::Avro, text, Vec::new(), None, None));
+        Version { version: number, id, deleted: false, time: 0, schema }
+    }
+
+    fn schema(subject: &str, number: u32, id: u32, text: &str) -> Change {
+        Change::Schema { subject: subject.into(), version: version(number, id, text) }
+    }
+
+    /// The ids of `a` and `b`, version 1, and what was overtaken.
+    fn after(records: Vec<(Change, Standing)>) -> (Option<u32>, Option<u32>, Vec<(String, u32)>) {
+        let (mut state, mut overtaken) = (State::new(Level::None), BTreeSet::new());
+        for (change, standing) in records {
+            apply(&mut state, &mut overtaken, change, standing);
+        }
+        let id = |subject| state.version(subject, 1).map(|v| v.id);
+        (id("a"), id("b"), overtaken.into_iter().collect())
+    }
+
+    #[test]
+    fn the_first_claim_of_a_version_an_id_or_a_schema_holds() {
+        use Standing::Schema;
+        let b = || vec![("b".to_owned(), 1)];
+        let (int, long) = ("\"int\"", "\"long\"");
+        let first = || (schema("a", 1, 1, int), Schema);
+        assert_eq!(after(vec![first(), (schema("a", 1, 2, long), Schema)]).0, Some(1));
+        assert_eq!(after(vec![first(), (schema("b", 1, 1, long), Schema)]), (Some(1), None, b()));
+        assert_eq!(after(vec![first(), (schema("b", 1, 2, int), Schema)]), (Some(1), None, b()));
+        // An id that was asked for, as in import mode.
+        assert_eq!(after(vec![first(), (schema("b", 1, 2, int), Standing::Version)]).1, Some(2));
+    }
+
+    #[test]
+    fn a_repair_changes_nothing_and_is_overtaken_where_it_comes_late() {
+        use Standing::{Repair, Schema};
+        let purge = || Change::Purge { subject: "b".into(), version: 1 };
+        let (int, long) = ("\"int\"", "\"long\"");
+        let overtaken = vec![(schema("a", 1, 1, int), Schema), (schema("b", 1, 1, long), Schema)];
+        let with = |more: Vec<(Change, Standing)>| after(overtaken.iter().cloned().chain(more).collect());
+        assert_eq!(with(vec![(purge(), Repair)]), (Some(1), None, vec![]));
+        // Its writer has decided anew before the repair comes.
+        let again = || (schema("b", 1, 2, long), Schema);
+        let b = vec![("b".to_owned(), 1)];
+        assert_eq!(with(vec![again(), (purge(), Repair)]), (Some(1), Some(2), b));
+        let mended = vec![again(), (purge(), Repair), (again().0, Repair)];
+        assert_eq!(with(mended), (Some(1), Some(2), vec![]));
+        // All that compaction has left.
+        assert_eq!(after(vec![(again().0, Repair)]), (None, Some(2), vec![]));
     }
 }

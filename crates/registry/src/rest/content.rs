@@ -47,7 +47,9 @@ fn wanted(headers: &HeaderMap) -> Option<&'static str> {
         let mut parts = range.split(';').map(str::trim);
         let range = parts.next().unwrap_or_default().to_ascii_lowercase();
         let quality = parts.find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-        let fits = |t: &&&str| range == "*/*" || range == "application/*" || range == ***t;
+        // `*` alone is what Java's HttpURLConnection sends; JAX-RS asks of a subtype only below a type.
+        let any = range == "*" || range.starts_with("*/") || range == "application/*";
+        let fits = |t: &&&str| any || range == ***t;
         if let Some(found) = ANSWERED.iter().find(fits)
             && quality > 0.0
             && best.is_none_or(|(_, q)| quality > q)
@@ -68,6 +70,9 @@ mod tests {
             ("*/*", Some(ANSWERED[0])),
             ("text/html, application/json", Some("application/json")),
             ("application/json;q=0.5, application/vnd.schemaregistry+json", Some(ANSWERED[1])),
+            ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Some(ANSWERED[0])),
+            ("*", Some(ANSWERED[0])),
+            ("*/json", Some(ANSWERED[0])),
             ("text/html", None),
             ("application/json;q=0", None),
         ] {

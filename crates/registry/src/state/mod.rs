@@ -12,7 +12,7 @@ pub(crate) use stored::{Stored, Version};
 
 use crate::Level;
 use crate::config::{Config, Mode};
-use crate::record::Change;
+use crate::record::{Change, Standing};
 use crate::subject::{self, Qualified};
 use ids::{Ids, References};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -49,11 +49,14 @@ impl State {
         }
     }
 
-    /// Whether a record of a schema says nothing, as its id is that of another schema, or as it claims a version that is there.
-    pub(crate) fn refuses(&self, subject: &str, version: &Version, claims: bool) -> bool {
+    /// Whether a record of a schema says nothing: its id is that of another schema; or it claims a version that is there; or it claims
+    /// an id for a schema that has one.
+    pub(crate) fn refuses(&self, subject: &str, version: &Version, standing: Standing) -> bool {
+        let claims = matches!(standing, Standing::Version | Standing::Schema);
         let other_schema = self.schema(subject, version.id).is_some_and(|s| s.text != version.schema.text);
         let taken = self.version(subject, version.version).is_some_and(|there| there.id != version.id);
-        other_schema || (claims && taken)
+        let other_id = self.id_of(subject, version.schema.digest).is_some_and(|id| id != version.id);
+        other_schema || (claims && taken) || (standing == Standing::Schema && other_id)
     }
 
     pub(crate) fn apply(&mut self, change: Change) {
