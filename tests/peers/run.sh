@@ -11,6 +11,7 @@ command -v java >/dev/null || { echo "test-peers: java is missing: install Java 
 tests/peers/cluster-kafka.sh
 tests/peers/connectors-elasticsearch.sh
 cargo build --package bd
+for script in java-registry registry-kafka debezium; do tests/peers/$script.sh "${CARGO_TARGET_DIR:-target}/debug/bd"; done
 tests/peers/kafka-tools.sh "${CARGO_TARGET_DIR:-target}/debug/bd"
 # librdkafka's own suite, where a checkout of it is given.
 if [ -n "${LIBRDKAFKA:-}" ]; then tests/peers/librdkafka.sh "$LIBRDKAFKA" "${CARGO_TARGET_DIR:-target}/debug/bd"; fi

@@ -313,9 +313,9 @@ fn binaries() -> Result<PathBuf> {
 pub struct Bd {
     /// The address of its log.
     pub cluster: String,
-    /// The URL of its SQL.
+    /// The URL of its SQL; empty where it has not this role.
     pub engine: String,
-    /// The URL of its schema registry.
+    /// The URL of its schema registry; likewise.
     pub registry: String,
     child: std::process::Child,
     _data: tempfile::TempDir,
@@ -336,22 +336,20 @@ impl Bd {
             .stdout(std::process::Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().context("its output")?;
-        let (mut cluster, mut engine, mut registry) = (None, None, None);
+        let (mut cluster, mut engine, mut registry) = (None, String::new(), String::new());
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("cluster"), Some(address)) => cluster = Some(address.to_string()),
-                (Some("engine"), Some(address)) => engine = Some(address.to_string()),
-                (Some("registry"), Some(address)) => registry = Some(address.to_string()),
+                (Some("engine"), Some(address)) => engine = address.to_string(),
+                (Some("registry"), Some(address)) => registry = address.to_string(),
                 // The last line: a reader that leaves before it would end the process.
                 (Some("metrics"), _) => break,
                 _ => {}
             }
         }
         let cluster = cluster.context("bd ended before it was ready")?;
-        let engine = engine.context("bd ended before it was ready")?;
-        let registry = registry.context("bd ended before it was ready")?;
         Ok(Self { cluster, engine, registry, child, _data: data })
     }
 }

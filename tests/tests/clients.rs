@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
-use bd_e2e::{Bd, python, root};
+use bd_e2e::{Bd, bd_binary, python, root};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -59,6 +59,17 @@ fn python_confluent_client_comes_over_tls_and_says_who_it_is() {
     let script = root().join("tests/clients/registry_security.py");
     let output = run(Command::new(python().unwrap()).arg(script).arg(&bd.registry).arg(ca), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "security: ok\n");
+}
+
+#[test]
+fn registries_on_one_kafka_agree_and_read_what_confluents_wrote() {
+    let bd = Bd::start(&["--roles", "cluster"]).unwrap();
+    let script = root().join("tests/clients/registry_topic.py");
+    let output = run(
+        Command::new(python().unwrap()).arg(script).arg(bd_binary().unwrap()).arg(&bd.cluster),
+        "",
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches(": ok").count(), 3);
 }
 
 #[test]
