@@ -24,7 +24,10 @@ free_port() {
 }
 
 finish() {
-  [ -z "$BD_PID" ] || kill "$BD_PID" 2>/dev/null || true
+  if [ -n "$BD_PID" ]; then
+    kill "$BD_PID" 2>/dev/null || true
+    wait "$BD_PID" || true
+  fi
   local name
   for name in connect apicurio mariadb; do
     if [ -n "${PORTS[$name]:-}" ]; then

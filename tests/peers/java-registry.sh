@@ -11,7 +11,7 @@ done
 DATA=$(mktemp -d)
 "$BD" up --roles cluster,registry --free-ports --data "$DATA/bd" >"$DATA/out" &
 BD_PID=$!
-trap 'kill $BD_PID; rm -rf "$DATA"' EXIT
+trap 'kill $BD_PID; wait $BD_PID || true; rm -rf "$DATA"' EXIT
 for _ in $(seq 100); do
   if grep -q '^metrics' "$DATA/out"; then break; fi
   sleep 0.1

@@ -13,7 +13,7 @@ const MAX_REFERENCES: usize = 500;
 
 /// The body of a request with a schema.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, expecting = "a JSON object")]
 pub(crate) struct Draft {
     pub(crate) version: Option<i32>,
     pub(crate) id: Option<i32>,
