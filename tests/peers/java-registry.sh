@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 BD=$(realpath "${1:?java-registry.sh BD}")
+command -v mvn >/dev/null || { echo "java-registry: mvn is missing: install Maven" >&2; exit 1; }
 LIBS=${BD_CACHE:-$HOME/.cache/bd}/java-registry
 for artifact in org.apache.flink:flink-sql-avro-confluent-registry:1.20.0 org.slf4j:slf4j-api:1.7.36; do
   name=${artifact#*:}
