@@ -65,10 +65,8 @@ fn python_confluent_client_comes_over_tls_and_says_who_it_is() {
 fn registries_on_one_kafka_agree_and_read_what_confluents_wrote() {
     let bd = Bd::start(&["--roles", "cluster"]).unwrap();
     let script = root().join("tests/clients/registry_topic.py");
-    let output = run(
-        Command::new(python().unwrap()).arg(script).arg(bd_binary().unwrap()).arg(&bd.cluster),
-        "",
-    );
+    let output =
+        run(Command::new(python().unwrap()).arg(script).arg(bd_binary().unwrap()).arg(&bd.cluster), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout).matches(": ok").count(), 3);
 }
 
