@@ -1,7 +1,7 @@
-# Sourced by run.sh: the whole path from the sources to the dashboard, and the search role.
+# Sourced by run.sh: the whole path from the sources to the dashboard, the search role, and schema registries.
 # shellcheck shell=bash disable=SC2154
 
-demo_data="" search_port=""
+demo_data="" search_port="" apicurio_port=""
 
 # Ten free ports, all at once, so that none is given twice; they stay a demo's own over its restarts.
 choose_ports() {
@@ -131,4 +131,34 @@ bench_search() {
   stop_elasticsearch
   stop_bd
   rm -rf "$work/search"
+}
+
+apicurio_lacks() {
+  if [ -z "$peers" ] || [ ! -x "$peers/apicurio.sh" ]; then
+    echo "there is no ${peers:-PEERS}/apicurio.sh (make bench PEERS=DIR)"
+  elif ! command -v java >/dev/null; then
+    echo "there is no Java"
+  fi
+}
+stop_apicurio() {
+  [ -n "$apicurio_port" ] || return 0
+  "$peers/apicurio.sh" wipe --port "$apicurio_port" --data "$work/apicurio" >&2 || true
+  apicurio_port=''
+}
+
+# Schema registries, one after the other; bd's also with many schemas.
+bench_registry() {
+  local servers=() lacks
+  say "schema registry: $schemas schemas"
+  lacks=$(apicurio_lacks)
+  if [ -n "$lacks" ]; then
+    note "Apicurio is left out: $lacks"
+  else
+    apicurio_port=$(free_port)
+    run "$peers/apicurio.sh" start --port "$apicurio_port" --data "$work/apicurio" >&2
+    servers=(--server "Apicurio=http://127.0.0.1:$apicurio_port/apis/ccompat/v7=$(<"$work/apicurio/pid")")
+  fi
+  run "$bench" registry --bd "$bd" --work "$work/registry" ${servers[@]+"${servers[@]}"} --schemas "$schemas" --results "$results"
+  stop_apicurio
+  rm -rf "$work/registry"
 }

@@ -14,7 +14,8 @@ latency=${BENCH_LATENCY:-15}                   # seconds at a steady rate
 replay_actions=${BENCH_REPLAY_ACTIONS:-200000} # of the case through the whole path
 documents=${BENCH_DOCUMENTS:-300000}           # into the search role
 search_rounds=${BENCH_SEARCH_ROUNDS:-3}
-parts=" ${BENCH_PARTS:-log flush case spark live replay search codecs} "
+schemas=${BENCH_SCHEMAS:-100000}               # in the registry
+parts=" ${BENCH_PARTS:-log flush case spark live replay search registry codecs} "
 [ "${BENCH_SPARK:-1}" = 1 ] || parts=${parts/ spark / }
 limit=${BENCH_TIMEOUT:-1800}                   # seconds for one job
 
@@ -44,6 +45,7 @@ finish() {
   trap - EXIT
   stop_kafka
   stop_elasticsearch
+  stop_apicurio
   stop_demo
   local left
   left=$(descendants $$)
@@ -269,6 +271,7 @@ if wants spark; then bench_spark; else note "Apache Spark is left out: not asked
 if wants live; then bench_live || true; fi
 if wants replay; then bench_replay; fi
 if wants search; then bench_search; fi
+if wants registry; then bench_registry; fi
 if wants codecs; then bench_codecs; fi
 status=$failed
 "$bench" report "$results" | tee "$name.txt" || status=$?

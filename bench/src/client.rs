@@ -128,7 +128,13 @@ impl Writer {
 
     /// Queues a record; waits while the queue is full.
     pub(crate) fn send(&mut self, value: &[u8]) -> Result<()> {
-        let mut record = BaseRecord::<(), [u8]>::to(&self.topic).partition(0).payload(value);
+        self.send_with(None, value)
+    }
+
+    /// The same with a key.
+    pub(crate) fn send_with(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<()> {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(0).payload(value);
+        record.key = key;
         let mut full_since = None;
         while let Err((error, unsent)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {

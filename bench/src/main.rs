@@ -8,23 +8,27 @@
 //!          ├─ rows   count and fingerprint the rows in a topic                          ─┤
 //!          ├─ start, watch, commits   a live demo, as the dashboard's event stream shows it              │
 //!          ├─ replay a recorded case through a demo                                        │
-//!          ├─ search load and search servers that run, in alternating rounds                ┘
+//!          ├─ search load and search servers that run, in alternating rounds                ┤
+//!          ├─ registry  register and get schemas, at a bd of its own and at servers that run          ┘
 //!          ├─ lines  load a file, a line a record          produce, consume: one run by hand
 //!          └─ note   a line of text for the report
 //! ```
 //! It starts no servers and knows no ports: the script does that.
 #![allow(clippy::print_stdout, reason = "what a command finds goes to standard output")]
 
+mod bd;
 mod client;
 mod dashboard;
 mod limits;
 mod live;
 mod log;
 mod process;
+mod registry;
 mod replay;
 mod report;
 mod report_log;
 mod report_path;
+mod report_registry;
 mod results;
 mod rows;
 mod scale;
@@ -76,6 +80,8 @@ enum Command {
     Replay(replay::Options),
     /// Measure search servers in alternating rounds: documents loaded, then searches
     Search(search::Options),
+    /// Measure schema registries: registering, getting by id; bd's with many schemas
+    Registry(registry::Options),
     /// Record a line of text for the report
     Note { results: PathBuf, text: String },
     /// Print the results as tables; exit 1 if a job failed, or two systems gave different rows
@@ -189,6 +195,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Commits(options) => live::commits(&options)?,
         Command::Replay(options) => replay::run(&options)?,
         Command::Search(options) => search::run(&options)?,
+        Command::Registry(options) => registry::run(&options)?,
         Command::Note { results, text } => {
             println!("{text}");
             results::append(&results, &Entry::Note(text))?;

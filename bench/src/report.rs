@@ -2,7 +2,7 @@
 
 use crate::results::{Entry, JobRun, TopicRows};
 use crate::table::{aligned, number, ratio};
-use crate::{report_log, report_path};
+use crate::{report_log, report_path, report_registry};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -31,7 +31,9 @@ pub(crate) fn text(entries: &[Entry]) -> String {
             | Entry::Watched(_)
             | Entry::Replay(_)
             | Entry::Load(_)
-            | Entry::Search(_) => {}
+            | Entry::Search(_)
+            | Entry::Calls(_)
+            | Entry::Registry(_) => {}
         }
     }
     out += &report_log::limits(entries);
@@ -56,7 +58,8 @@ pub(crate) fn text(entries: &[Entry]) -> String {
         out += &rows_table(&rows);
         out += ROWS_LEGEND;
     }
-    out + &report_path::text(entries)
+    out += &report_path::text(entries);
+    out + &report_registry::text(entries)
 }
 
 /// Whether every job came to its end, all that were given the same events wrote the same rows, and searches found the same.

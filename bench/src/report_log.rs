@@ -145,7 +145,8 @@ pub(crate) fn limits(entries: &[Entry]) -> String {
     figures("What the machine can do", found)
 }
 
-fn figures<'a>(title: &str, found: impl Iterator<Item = &'a Scale>) -> String {
+/// A line a figure; nothing where there is none.
+pub(crate) fn figures<'a>(title: &str, found: impl Iterator<Item = &'a Scale>) -> String {
     let lines: Vec<Vec<String>> =
         found.map(|f| vec![f.what.clone(), number(f.value), f.unit.clone()]).collect();
     if lines.is_empty() { String::new() } else { format!("\n{title}\n\n{}", aligned(&lines)) }

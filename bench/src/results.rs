@@ -38,6 +38,10 @@ pub(crate) enum Entry {
     Load(Load),
     /// One kind of search.
     Search(Search),
+    /// One kind of call of a schema registry.
+    Calls(Calls),
+    /// What a registry of bd takes.
+    Registry(Scale),
 }
 
 /// Which way records went.
@@ -209,6 +213,21 @@ pub(crate) struct Search {
     pub(crate) cpu_seconds: f64,
     /// Of the numbers of documents in all answers: equal ones mean equal answers.
     pub(crate) fingerprint: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    pub(crate) server: String,
+    /// What was called, and by how many at once.
+    pub(crate) what: String,
+    /// Schemas that were there before.
+    pub(crate) schemas: u64,
+    /// Of each call.
+    pub(crate) ms: Vec<f64>,
+    /// From the first call to the end of the last.
+    pub(crate) seconds: f64,
+    /// User and system time of the server's process.
+    pub(crate) cpu_seconds: f64,
 }
 
 /// Adds an entry to the file.

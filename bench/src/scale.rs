@@ -1,19 +1,16 @@
 //! What partitions and connections take: memory, files, and the time of a start, of a broker of its own.
 
-use crate::process;
+use crate::bd::Bd;
 use crate::results::{self, Entry, Scale};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 /// Starts are measured so often.
 const STARTS: usize = 7;
-/// What comes to rest does so in less than this.
-const REST: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -40,10 +37,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let scale = Scale { what: what.to_owned(), value, unit: unit.to_owned() };
         results::append(&options.results, &Entry::Scale(scale))
     };
-    let empty = Broker::start(&options.bd, &options.work.join("empty"))?;
+    let empty = start(&options.bd, &options.work.join("empty"))?;
     let idle = empty.settled_rss()?;
     note("RSS, new and idle", idle / 1e6, "MB")?;
-    let held = empty.connect(options.connections)?;
+    let held = connect(&empty, options.connections)?;
     let with_connections = empty.settled_rss()?;
     note(
         &format!("{} idle connections, each", options.connections),
@@ -54,30 +51,34 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     empty.stop()?;
     for partitions in &options.partitions {
         let data = options.work.join(partitions.to_string());
-        let broker = Broker::start(&options.bd, &data)?;
+        let broker = start(&options.bd, &data)?;
         let began = Instant::now();
         let count = partitions.to_string();
-        broker.tool(&["topics", "create", "scale", "--partitions", &count])?;
+        tool(options, &broker, &["topics", "create", "scale", "--partitions", &count])?;
         note(&format!("{partitions} partitions created in one topic"), began.elapsed().as_secs_f64(), "s")?;
         let records = (u64::from(*partitions) * 4).to_string();
-        broker.tool(&[
-            "bench",
-            "produce",
-            "--topic",
-            "scale",
-            "--records",
-            &records,
-            "--size",
-            "100",
-            "--batch-bytes",
-            "512",
-        ])?;
+        tool(
+            options,
+            &broker,
+            &[
+                "bench",
+                "produce",
+                "--topic",
+                "scale",
+                "--records",
+                &records,
+                "--size",
+                "100",
+                "--batch-bytes",
+                "512",
+            ],
+        )?;
         note(&format!("RSS with {partitions} partitions, all written"), broker.settled_rss()? / 1e6, "MB")?;
-        note(&format!("open files with {partitions} partitions, all written"), broker.open_files()?, "")?;
+        note(&format!("open files with {partitions} partitions, all written"), open_files(&broker)?, "")?;
         broker.stop()?;
         let mut ready = Vec::new();
         for _ in 0..STARTS {
-            let broker = Broker::start(&options.bd, &data)?;
+            let broker = start(&options.bd, &data)?;
             ready.push(broker.ready.as_secs_f64() * 1e3);
             if ready.len() == STARTS {
                 note(
@@ -97,79 +98,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A broker at work.
-struct Broker<'a> {
-    child: Child,
-    bd: &'a Path,
-    address: String,
-    /// From its exec until it said that it is ready.
-    ready: Duration,
+fn start(bd: &Path, data: &Path) -> Result<Bd> {
+    Bd::start(bd, "cluster", data, &["broker.max.connections=20000"])
 }
 
-impl<'a> Broker<'a> {
-    fn start(bd: &'a Path, data: &Path) -> Result<Self> {
-        let began = Instant::now();
-        let mut child = Command::new(bd)
-            .args(["up", "--roles", "cluster", "--free-ports", "--data"])
-            .arg(data)
-            .args(["--set", "broker.max.connections=20000"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| bd.display().to_string())?;
-        let errors = child.stderr.take().context("its stderr")?;
-        let mut lines = BufReader::new(errors).lines().map_while(std::io::Result::ok);
-        let mut said = Vec::new();
-        while said.last().is_none_or(|line: &String| !line.starts_with("ready")) {
-            match lines.next() {
-                Some(line) => said.push(line),
-                None => bail!("bd did not start: {}", said.join("\n")),
-            }
-        }
-        let ready = began.elapsed();
-        std::thread::spawn(move || lines.for_each(|line| eprintln!("bd: {line}")));
-        let mut told = BufReader::new(child.stdout.take().context("its stdout")?).lines();
-        let address = told
-            .by_ref()
-            .map_while(std::io::Result::ok)
-            .find_map(|line| line.strip_prefix("cluster").map(|rest| rest.trim().to_owned()));
-        let address = address.context("bd told no address of its cluster")?;
-        Ok(Self { child, bd, address, ready })
+fn tool(options: &Options, broker: &Bd, args: &[&str]) -> Result<()> {
+    let output =
+        Command::new(&options.bd).args(args).args(["--bootstrap", broker.at("cluster")?]).output()?;
+    if !output.status.success() {
+        bail!("bd {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
     }
-
-    fn tool(&self, args: &[&str]) -> Result<()> {
-        let output = Command::new(self.bd).args(args).args(["--bootstrap", &self.address]).output()?;
-        if !output.status.success() {
-            bail!("bd {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(())
-    }
-
-    fn connect(&self, count: u32) -> Result<Vec<TcpStream>> {
-        (0..count).map(|_| TcpStream::connect(&self.address).map_err(Into::into)).collect()
-    }
-
-    /// RSS in bytes once it does not change any more.
-    fn settled_rss(&self) -> Result<f64> {
-        std::thread::sleep(REST);
-        Ok(process::rss(self.child.id())?.0 as f64)
-    }
-
-    fn open_files(&self) -> Result<f64> {
-        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count() as f64)
-    }
-
-    fn stop(mut self) -> Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
-        self.child.wait()?;
-        Ok(())
-    }
+    Ok(())
 }
 
-impl Drop for Broker<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn connect(broker: &Bd, count: u32) -> Result<Vec<TcpStream>> {
+    let address = broker.at("cluster")?;
+    (0..count).map(|_| TcpStream::connect(address).map_err(Into::into)).collect()
+}
+
+fn open_files(broker: &Bd) -> Result<f64> {
+    Ok(std::fs::read_dir(format!("/proc/{}/fd", broker.pid()))?.count() as f64)
 }

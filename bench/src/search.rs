@@ -27,9 +27,9 @@ const SPREAD: i64 = 3 * 86_400_000;
 /// A running server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
-    name: String,
-    url: String,
-    pid: u32,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) pid: u32,
 }
 
 impl FromStr for Server {

@@ -152,21 +152,32 @@ fn compress(state: &mut [u32; 4], block: &[u8; 64]) {
     for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
-    let [mut a, mut b, mut c, mut d] = *state;
-    for i in 0..64 {
-        let (mixed, word) = match i / 16 {
-            0 => ((b & c) | (!b & d), i),
-            1 => ((d & b) | (!d & c), (5 * i + 1) % 16),
-            2 => (b ^ c ^ d, (3 * i + 5) % 16),
-            _ => (c ^ (b | !d), (7 * i) % 16),
-        };
-        let sum = a.wrapping_add(mixed).wrapping_add(SINES[i]).wrapping_add(words[word]);
-        (a, d, c) = (d, c, b);
-        b = b.wrapping_add(sum.rotate_left(TURNS[i / 16][i % 4]));
-    }
-    for (word, add) in state.iter_mut().zip([a, b, c, d]) {
+    let mut mixed = *state;
+    round::<0>(&mut mixed, &words, |b, c, d| (b & c) | (!b & d));
+    round::<1>(&mut mixed, &words, |b, c, d| (d & b) | (!d & c));
+    round::<2>(&mut mixed, &words, |b, c, d| b ^ c ^ d);
+    round::<3>(&mut mixed, &words, |b, c, d| c ^ (b | !d));
+    for (word, add) in state.iter_mut().zip(mixed) {
         *word = word.wrapping_add(add);
     }
+}
+
+/// One of the four rounds, of sixteen steps: what depends on the round and the step is known when this is compiled.
+#[inline(always)]
+fn round<const N: usize>(state: &mut [u32; 4], words: &[u32; 16], mix: impl Fn(u32, u32, u32) -> u32) {
+    let [mut a, mut b, mut c, mut d] = *state;
+    for i in 0..16 {
+        let word = match N {
+            0 => i,
+            1 => (5 * i + 1) % 16,
+            2 => (3 * i + 5) % 16,
+            _ => (7 * i) % 16,
+        };
+        let sum = a.wrapping_add(mix(b, c, d)).wrapping_add(SINES[16 * N + i]).wrapping_add(words[word]);
+        (a, d, c) = (d, c, b);
+        b = b.wrapping_add(sum.rotate_left(TURNS[N][i % 4]));
+    }
+    *state = [a, b, c, d];
 }
 
 #[cfg(test)]

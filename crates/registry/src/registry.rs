@@ -71,6 +71,13 @@ impl Found {
     }
 }
 
+impl Found {
+    fn by_id(state: &State, id: u32, name: &str) -> Option<Self> {
+        let (subject, version) = state.find_id(id, name)?;
+        state.version(subject, *version).map(|version| Self::new(subject, version))
+    }
+}
+
 /// Which version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -126,15 +133,16 @@ impl Registry {
     /// The schema of an id, under the subject or within the context of that name (empty: the default context). Without asking the
     /// topic where it is known.
     pub(crate) fn by_id(&self, id: u32, name: &str) -> Result<Found, Error> {
-        let find = |state: &State| {
-            let (subject, version) = state.find_id(id, name)?;
-            state.version(subject, *version).map(|version| Found::new(subject, version))
-        };
-        if let Some(found) = self.store.known(find) {
+        if let Some(found) = self.store.known(|state| Found::by_id(state, id, name)) {
             return Ok(found);
         }
         // Another registry may have written it since.
-        self.store.fresh(find)?.ok_or(Error::SchemaNotFound(id))
+        self.store.fresh(|state| Found::by_id(state, id, name))?.ok_or(Error::SchemaNotFound(id))
+    }
+
+    /// The same where it is known, without waiting.
+    pub(crate) fn by_id_at_once(&self, id: u32, name: &str) -> Option<Found> {
+        self.store.known_at_once(|state| Found::by_id(state, id, name)).flatten()
     }
 
     /// The greatest id of a subject's context.

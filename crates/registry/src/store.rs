@@ -132,6 +132,11 @@ impl Store {
         read(&self.state.read())
     }
 
+    /// The same, but nothing where the state is being changed just now: for who must not wait.
+    pub(crate) fn known_at_once<T>(&self, read: impl FnOnce(&State) -> T) -> Option<T> {
+        self.state.try_read().map(|state| read(&state))
+    }
+
     /// The state as of now.
     pub(crate) fn fresh<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Error> {
         self.catch_up(0)?;

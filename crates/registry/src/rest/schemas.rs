@@ -5,12 +5,13 @@ use super::params::{MAX_SCHEMAS, Params, paged};
 use super::subjects::{formatted, qualify};
 use super::{Shared, call};
 use crate::error::Error;
-use crate::registry::{Found, Listing};
+use crate::registry::{Found, Listing, Registry};
 use crate::state::Filter;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use bd_schema::SchemaType;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 type Asked = Query<Vec<(String, String)>>;
 type Reply<T> = Result<Answer<T>, Failed>;
@@ -41,25 +42,42 @@ fn id_of(text: &str) -> Result<u32, Failed> {
     u32::try_from(id).map_err(|_| Failed(Error::SchemaTextNotFound))
 }
 
+/// The schema of an id: at once where it is known and nothing has to be parsed, else on a thread that may wait.
+async fn find<T: Send + 'static>(
+    registry: Arc<Registry>,
+    id: u32,
+    params: Params,
+    shown: impl FnOnce(&Registry, &Found, &Params) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Failed> {
+    let name = params.text("subject").unwrap_or_default();
+    let simple = ["format", "fetchMaxId", "findTags"].iter().all(|name| params.text(name).is_none());
+    if simple && let Some(found) = registry.by_id_at_once(id, name) {
+        return Ok(shown(&registry, &found, &params)?);
+    }
+    call(registry, move |r| {
+        let found = r.by_id(id, params.text("subject").unwrap_or_default())?;
+        shown(r, &found, &params)
+    })
+    .await
+}
+
 pub(super) async fn by_id(
     State(registry): Shared,
     Path(id): Path<String>,
     Query(params): Asked,
 ) -> Reply<SchemaAnswer> {
     let id = id_of(&id)?;
-    let params = Params(params);
-    let name = params.text("subject").map(str::to_owned);
-    call(registry, move |r| {
-        let found = r.by_id(id, name.as_deref().unwrap_or_default())?;
-        let mut answer = SchemaAnswer::schema(&found);
-        if name.is_some() {
+    find(registry, id, Params(params), |r, found, params| {
+        let named = params.text("subject").is_some();
+        let mut answer = SchemaAnswer::schema(found);
+        if named {
             answer.subject = Some(found.subject.clone());
             answer.version = Some(found.version);
         }
         let format = params.text("format").unwrap_or_default();
-        answer.schema = formatted(r, &found, format)?.unwrap_or(answer.schema);
+        answer.schema = formatted(r, found, format)?.unwrap_or(answer.schema);
         answer.max_id = params.flag("fetchMaxId").then(|| r.max_id(&found.subject));
-        if params.text("referenceFormat") == Some("qualified") && name.is_some() {
+        if params.text("referenceFormat") == Some("qualified") && named {
             qualify(&mut answer, &found.subject);
         }
         Ok(Answer(answer))
@@ -73,10 +91,8 @@ pub(super) async fn by_id_schema(
     Query(params): Asked,
 ) -> Result<Response, Failed> {
     let id = id_of(&id)?;
-    let params = Params(params);
-    call(registry, move |r| {
-        let found = r.by_id(id, params.text("subject").unwrap_or_default())?;
-        let text = formatted(r, &found, params.text("format").unwrap_or_default())?;
+    find(registry, id, Params(params), |r, found, params| {
+        let text = formatted(r, found, params.text("format").unwrap_or_default())?;
         Ok(raw(text.as_deref().unwrap_or(&found.schema.text)))
     })
     .await
