@@ -98,13 +98,6 @@ bench_replay() {
   rm -rf "$work/replay" "$case"
 }
 
-elasticsearch_lacks() {
-  if [ -z "$peers" ] || [ ! -x "$peers/elasticsearch.sh" ]; then
-    echo "there is no ${peers:-PEERS}/elasticsearch.sh (make bench PEERS=DIR)"
-  elif ! command -v java >/dev/null; then
-    echo "there is no Java"
-  fi
-}
 stop_elasticsearch() {
   [ -n "$search_port" ] || return 0
   "$peers/elasticsearch.sh" wipe --port "$search_port" --data "$work/elasticsearch" >&2 || true
@@ -115,7 +108,7 @@ stop_elasticsearch() {
 bench_search() {
   local servers=() lacks
   say "search: $documents documents"
-  lacks=$(elasticsearch_lacks)
+  lacks=$(peer_lacks elasticsearch.sh)
   start_bd "$work/bd.out" "$bd" up --roles cluster,search --data "$work/search" || exit 1
   servers=(--server "bd=$(bd_at "$work/bd.out" search)=$bd_pid")
   if [ -n "$lacks" ]; then
@@ -133,13 +126,6 @@ bench_search() {
   rm -rf "$work/search"
 }
 
-apicurio_lacks() {
-  if [ -z "$peers" ] || [ ! -x "$peers/apicurio.sh" ]; then
-    echo "there is no ${peers:-PEERS}/apicurio.sh (make bench PEERS=DIR)"
-  elif ! command -v java >/dev/null; then
-    echo "there is no Java"
-  fi
-}
 stop_apicurio() {
   [ -n "$apicurio_port" ] || return 0
   "$peers/apicurio.sh" wipe --port "$apicurio_port" --data "$work/apicurio" >&2 || true
@@ -150,7 +136,7 @@ stop_apicurio() {
 bench_registry() {
   local servers=() lacks
   say "schema registry: $schemas schemas"
-  lacks=$(apicurio_lacks)
+  lacks=$(peer_lacks apicurio.sh)
   if [ -n "$lacks" ]; then
     note "Apicurio is left out: $lacks"
   else

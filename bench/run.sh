@@ -93,16 +93,16 @@ stop_kafka() {
   kafka_port=''
 }
 
-# Why a peer cannot run here; nothing if it can.
-kafka_lacks() {
-  if [ -z "$peers" ] || [ ! -x "$peers/kafka.sh" ]; then
-    echo "there is no ${peers:-PEERS}/kafka.sh (make bench PEERS=DIR)"
+# Why the peer of that script cannot run here; nothing if it can.
+peer_lacks() { # SCRIPT
+  if [ -z "$peers" ] || [ ! -x "$peers/$1" ]; then
+    echo "there is no ${peers:-PEERS}/$1 (make bench PEERS=DIR)"
   elif ! command -v java >/dev/null; then
     echo "there is no Java"
   fi
 }
 spark_lacks() {
-  kafka_lacks
+  peer_lacks kafka.sh
   if [ -n "$peers" ] && [ ! -x "$peers/spark.sh" ]; then
     echo "there is no $peers/spark.sh"
   elif ! command -v javac >/dev/null; then
@@ -119,7 +119,7 @@ bench_log() {
   say "log: $rounds rounds of $megabytes MB"
   start_log "$work/log"
   servers=(--server "bd=$address=$bd_pid=$work/log")
-  lacks=$(kafka_lacks)
+  lacks=$(peer_lacks kafka.sh)
   if [ -n "$lacks" ]; then
     note "Apache Kafka is left out: $lacks"
   else

@@ -1,11 +1,11 @@
 //! Whether a schema may follow earlier ones, with Confluent's words for why not.
 
-use crate::config::{Config, Level};
+use crate::config::{Config, Level, Policy};
 use crate::definitions::Definitions;
 use crate::draft::Candidate;
 use crate::error::Error;
 use crate::state::{State, Stored, Version};
-use bd_schema::{Definition, Incompatibility, SchemaType};
+use bd_schema::{CompatibilityPolicy, Definition, Incompatibility, SchemaType};
 use serde_json::Value;
 
 /// A longer text of an earlier schema is cut in messages.
@@ -23,6 +23,7 @@ pub(crate) fn check(
 ) -> Result<Vec<String>, Error> {
     let level = config.compatibility_level.unwrap_or(Level::Backward);
     let validate_fields = config.validate_fields.unwrap_or(false);
+    let policy = config.compatibility_policy.map(Policy::of_schemas).unwrap_or_default();
     let mut messages = Vec::new();
     if validate_fields {
         messages.extend(reserved_fields(&new.stored, earlier.last().map(|v| &*v.schema)));
@@ -38,7 +39,7 @@ pub(crate) fn check(
     {
         let faults = if version.schema.schema_type == new.stored.schema_type {
             let old = definitions.of(state, subject, version)?;
-            compare(&new.definition, &old, version, level)
+            compare(&new.definition, &old, version, level, policy)
         } else {
             vec![OTHER_TYPE.to_owned()]
         };
@@ -54,17 +55,23 @@ pub(crate) fn check(
     Ok(messages)
 }
 
-fn compare(new: &Definition, old: &Definition, version: &Version, level: Level) -> Vec<String> {
+fn compare(
+    new: &Definition,
+    old: &Definition,
+    version: &Version,
+    level: Level,
+    policy: CompatibilityPolicy,
+) -> Vec<String> {
     let schema_type = version.schema.schema_type;
     let mut messages = Vec::new();
     if level.old_reads_new() {
-        let faults = old.incompatibilities(new);
+        let faults = old.incompatibilities_by(new, policy);
         messages.extend(faults.iter().map(|fault| shown(schema_type, fault, "old", "new")));
     }
     // As Confluent: of both ways, the earlier schema is shown with the faults of the second.
     let mut show_schema = !level.new_reads_old() && !messages.is_empty();
     if level.new_reads_old() {
-        let faults = new.incompatibilities(old);
+        let faults = new.incompatibilities_by(old, policy);
         show_schema = !faults.is_empty();
         messages.extend(faults.iter().map(|fault| shown(schema_type, fault, "new", "old")));
     }

@@ -1,6 +1,7 @@
 //! Configs of subjects, contexts and of all: compatibility and what is done to schemas when they are registered.
 
 use crate::entity::{Metadata, RuleSet};
+use bd_schema::CompatibilityPolicy;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -73,6 +74,16 @@ pub(crate) enum Policy {
     Strict,
     Lenient,
     Logical,
+}
+
+impl Policy {
+    /// The logical one adds checks of table formats, which are not here.
+    pub(crate) fn of_schemas(self) -> CompatibilityPolicy {
+        match self {
+            Self::Strict | Self::Logical => CompatibilityPolicy::Strict,
+            Self::Lenient => CompatibilityPolicy::Lenient,
+        }
+    }
 }
 
 /// A config: what is set in one place. Fields that are not set are left to the context's, or to all.

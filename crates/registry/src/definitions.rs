@@ -1,8 +1,8 @@
-//! The schemas of earlier versions, parsed when they are asked for. A few are kept.
+//! The schemas of earlier versions, parsed when they are asked for. What they come to is kept, within bounds.
 
 use crate::draft;
 use crate::error::Error;
-use crate::md5::Digest;
+use crate::md5::{self, Digest};
 use crate::state::{State, Version};
 use crate::subject::Qualified;
 use bd_schema::{Definition, Referenced, SchemaText};
@@ -10,12 +10,31 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// So many are kept; when there are more, all are parsed anew.
-const KEPT: usize = 256;
+/// So many are kept, of so many bytes of text together; when there are more, all are parsed anew.
+const KEPT: usize = 1024;
+const KEPT_BYTES: usize = 4 << 20;
+/// So many hashes of canonical texts are kept.
+const KEPT_HASHES: usize = 64 << 10;
 
-/// By context, in which references are looked up, and hash.
+/// The context, in which references are looked up, and the hash.
+type Key = (String, Digest);
+
 #[derive(Default)]
-pub(crate) struct Definitions(Mutex<HashMap<(String, Digest), Arc<Definition>>>);
+struct Kept {
+    definitions: HashMap<Key, Arc<Definition>>,
+    /// Of the texts of `definitions`.
+    bytes: usize,
+    /// The hash of the canonical text, of those whose text may be another.
+    canonical: HashMap<Key, Digest>,
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Definitions(Mutex<Kept>);
+
+fn key(subject: &str, version: &Version) -> Key {
+    (Qualified::parse(subject).context.to_owned(), version.schema.digest)
+}
 
 /// A version's schema as text with all that it refers to.
 pub(crate) fn text(state: &State, subject: &str, version: &Version) -> Result<SchemaText, String> {
@@ -31,8 +50,8 @@ impl Definitions {
         subject: &str,
         version: &Version,
     ) -> Result<Arc<Definition>, Error> {
-        let key = (Qualified::parse(subject).context.to_owned(), version.schema.digest);
-        if let Some(definition) = self.0.lock().get(&key) {
+        let key = key(subject, version);
+        if let Some(definition) = self.0.lock().definitions.get(&key) {
             return Ok(definition.clone());
         }
         let parsed = text(state, subject, version)
@@ -46,15 +65,40 @@ impl Definitions {
             })?;
         let definition = Arc::new(parsed);
         let mut kept = self.0.lock();
-        if kept.len() >= KEPT {
-            kept.clear();
+        kept.bytes += version.schema.text.len();
+        if kept.definitions.len() >= KEPT || kept.bytes > KEPT_BYTES {
+            kept.definitions.clear();
+            kept.bytes = version.schema.text.len();
         }
-        kept.insert(key, definition.clone());
+        kept.definitions.insert(key, definition.clone());
         Ok(definition)
+    }
+
+    /// Whether a version's schema has that canonical text (of this hash), whatever its own text: another registry's may differ.
+    pub(crate) fn is(
+        &self,
+        state: &State,
+        subject: &str,
+        version: &Version,
+        canonical: &str,
+        hash: Digest,
+    ) -> bool {
+        let key = key(subject, version);
+        if let Some(known) = self.0.lock().canonical.get(&key) {
+            return *known == hash;
+        }
+        let Ok(definition) = self.of(state, subject, version) else { return false };
+        let own = definition.canonical();
+        let mut kept = self.0.lock();
+        if kept.canonical.len() >= KEPT_HASHES {
+            kept.canonical.clear();
+        }
+        kept.canonical.insert(key, md5::of(own.as_bytes()));
+        own == canonical
     }
 
     /// Forgets all: what is referred to may have changed.
     pub(crate) fn clear(&self) {
-        self.0.lock().clear();
+        *self.0.lock() = Kept::default();
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::entity::{self, Metadata, Reference, RuleSet};
 use crate::error::Error;
+use crate::md5::{self, Digest};
 use crate::state::{State, Stored};
 use crate::subject;
 use bd_schema::{Definition, NewSchema, Referenced, SchemaText, SchemaType};
 use serde::Deserialize;
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 /// A schema that refers to more others is refused.
@@ -29,6 +31,14 @@ pub(crate) struct Draft {
 pub(crate) struct Candidate {
     pub(crate) definition: Definition,
     pub(crate) stored: Stored,
+    hash: OnceCell<Digest>,
+}
+
+impl Candidate {
+    /// Of its text alone.
+    pub(crate) fn canonical_hash(&self) -> Digest {
+        *self.hash.get_or_init(|| md5::of(self.stored.text.as_bytes()))
+    }
 }
 
 impl From<&NewSchema> for Draft {
@@ -89,7 +99,7 @@ impl Draft {
         }
         let text = if normalize { definition.normalized() } else { definition.canonical() };
         let stored = Stored::new(schema_type, text, references, self.metadata.clone(), self.rule_set.clone());
-        Ok(Some(Candidate { definition, stored }))
+        Ok(Some(Candidate { definition, stored, hash: OnceCell::new() }))
     }
 
     /// Confluent's words for a text that is no schema.

@@ -28,6 +28,7 @@ mod security;
 mod state;
 mod store;
 mod subject;
+mod tags;
 
 pub use config::{Level, Mode};
 pub use error::Error;

@@ -38,6 +38,13 @@ pub(crate) struct Md5 {
     length: u64,
 }
 
+/// The digest of these bytes.
+pub(crate) fn of(bytes: &[u8]) -> Digest {
+    let mut md5 = Md5::new();
+    md5.update(bytes);
+    md5.finish()
+}
+
 /// The integer parts of `2^32 * |sin(i + 1)|`.
 const SINES: [u32; 64] = [
     0xd76a_a478,

@@ -152,15 +152,14 @@ impl Registry {
 
     /// Whether a version is that schema, with all that belongs to it. A schema without references is also one that has some.
     fn equal(&self, state: &State, subject: &str, new: &Candidate, version: &Version) -> Result<bool, Error> {
-        let (new, old) = (&new.stored, &*version.schema);
+        let (candidate, new, old) = (new, &new.stored, &*version.schema);
         let references = new.references.is_empty() || new.references == old.references;
         if new.schema_type != old.schema_type || !references || !same_beside(new, version) {
             return Ok(false);
         }
-        // Another registry's canonical text may not be this one's.
         Ok(new.text == old.text || {
-            let old = self.definitions.of(state, subject, version);
-            old.is_ok_and(|old| old.canonical() == *new.text)
+            let hash = candidate.canonical_hash();
+            self.definitions.is(state, subject, version, &new.text, hash)
         })
     }
 

@@ -225,3 +225,34 @@ fn content_types_are_confluents() {
         422
     );
 }
+
+#[test]
+fn tags_within_a_schema_are_found() {
+    let server = Server::start();
+    let text = r#"{"type":"record","name":"User","namespace":"a","fields":[{"name":"mail","type":"string","confluent:tags":["PII"]}]}"#;
+    let (status, answer) = put_avro(&server, "s", text);
+    assert_eq!(status, 200, "{answer}");
+    let tagged =
+        json!([{"schemaEntity": {"entityPath": "a.User.mail", "entityType": "sr_field"}, "tags": ["PII"]}]);
+    for path in ["/schemas/ids/1?findTags=PII", "/subjects/s/versions/1?findTags=OTHER&findTags=PII"] {
+        assert_eq!(server.get(path).1["schemaTags"], tagged, "{path}");
+    }
+    assert_eq!(server.get("/schemas/ids/1?findTags=OTHER").1.get("schemaTags"), None);
+    assert_eq!(server.get("/v1/metadata/deployment"), (200, json!({"attributes": []})));
+}
+
+#[test]
+fn a_lenient_policy_lets_properties_come_to_an_open_content_model() {
+    let server = Server::start();
+    let put = |properties: Value| {
+        let schema = json!({"type": "object", "properties": properties}).to_string();
+        let body = json!({"schemaType": "JSON", "schema": schema});
+        server.call("POST", "/subjects/s/versions", Some(body)).0
+    };
+    let (one, two) =
+        (json!({"a": {"type": "string"}}), json!({"a": {"type": "string"}, "b": {"type": "string"}}));
+    assert_eq!((put(one), put(two.clone())), (200, 409));
+    let lenient = json!({"compatibilityPolicy": "lenient"});
+    assert_eq!(server.call("PUT", "/config/s", Some(lenient)).1["compatibilityPolicy"], "LENIENT");
+    assert_eq!(put(two), 200);
+}

@@ -113,11 +113,14 @@ impl Definition {
     /// What keeps this schema, as the reader's, from reading what was written with `writer`; empty: nothing. Of schemas of
     /// different types, that they are.
     pub fn incompatibilities(&self, writer: &Self) -> Vec<Incompatibility> {
+        self.incompatibilities_by(writer, CompatibilityPolicy::Strict)
+    }
+
+    /// The same by a policy, which says how strictly JSON Schemas are compared.
+    pub fn incompatibilities_by(&self, writer: &Self, policy: CompatibilityPolicy) -> Vec<Incompatibility> {
         match (self, writer) {
             (Self::Avro(reader), Self::Avro(writer)) => reader.incompatibilities(writer),
-            (Self::Json(reader), Self::Json(writer)) => {
-                reader.incompatibilities(writer, CompatibilityPolicy::Strict)
-            }
+            (Self::Json(reader), Self::Json(writer)) => reader.incompatibilities(writer, policy),
             (Self::Protobuf(reader), Self::Protobuf(writer)) => reader.incompatibilities(writer),
             _ => vec![Incompatibility {
                 rule: "TYPE_MISMATCH",

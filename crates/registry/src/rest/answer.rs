@@ -3,6 +3,7 @@
 use crate::entity::{Metadata, Reference, RuleSet};
 use crate::error::Error;
 use crate::registry::Found;
+use crate::tags::Tagged;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -63,6 +64,8 @@ pub(super) struct SchemaAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule_set: Option<RuleSet>,
     pub(super) schema: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) schema_tags: Vec<Tagged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_id: Option<u32>,
     /// ms since epoch.

@@ -10,7 +10,7 @@
 //! | `GET, PUT, DELETE /config[/{s}]`, `/mode[/{s}]` | configs and modes |
 //! | `POST /compatibility/subjects/{s}/versions[/{v}]` | check |
 //! | `GET /contexts`, `DELETE /contexts/{c}`; `/contexts/{c}/...` | contexts; any path within one |
-//! | `GET /v1/metadata/id`, `/v1/metadata/version`, `GET /`, `GET /metrics` | |
+//! | `GET /v1/metadata/id`, `/version`, `/deployment`, `GET /`, `GET /metrics` | |
 //!
 //! Errors are `{"error_code": N, "message": "..."}`. Calls block, so they run on blocking threads.
 
@@ -89,6 +89,7 @@ fn routes(registry: Arc<Registry>) -> Router {
         .route("/contexts/{context}", axum::routing::delete(settings::delete_context))
         .route("/v1/metadata/id", get(settings::server_id))
         .route("/v1/metadata/version", get(settings::server_version))
+        .route("/v1/metadata/deployment", get(settings::server_deployment))
         .route_layer(from_fn(content::negotiate))
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(async || Failed(Error::NoSuchMethod))

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Failed, SchemaAnswer, raw};
 use super::params::{MAX_SCHEMAS, Params, paged};
-use super::subjects::{formatted, qualify};
+use super::subjects::{formatted, qualify, tagged};
 use super::{Shared, call};
 use crate::error::Error;
 use crate::registry::{Found, Listing, Registry};
@@ -76,6 +76,7 @@ pub(super) async fn by_id(
         }
         let format = params.text("format").unwrap_or_default();
         answer.schema = formatted(r, found, format)?.unwrap_or(answer.schema);
+        answer.schema_tags = tagged(r, found, params)?;
         answer.max_id = params.flag("fetchMaxId").then(|| r.max_id(&found.subject));
         if params.text("referenceFormat") == Some("qualified") && named {
             qualify(&mut answer, &found.subject);

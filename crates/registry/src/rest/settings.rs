@@ -158,6 +158,11 @@ pub(super) async fn server_id(State(registry): Shared) -> Answer<Value> {
     Answer(json!({"scope": {"path": [], "clusters": clusters}, "id": ""}))
 }
 
+/// Says nothing, as Confluent's where nothing is configured.
+pub(super) async fn server_deployment() -> Answer<Value> {
+    Answer(json!({"attributes": []}))
+}
+
 pub(super) async fn server_version() -> Answer<Value> {
     Answer(json!({"version": env!("CARGO_PKG_VERSION"), "commitId": "bd"}))
 }

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::registry::{Found, Registry, Which};
 use crate::state::Filter;
 use crate::subject::{Qualified, WILDCARD, within};
+use crate::tags::{self, Tagged};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use bd_schema::{Definition, SchemaType};
@@ -141,12 +142,19 @@ async fn find(
     call(registry, move |r| {
         let found = r.version(&subject, which, params.flag("deleted"))?;
         let Answer(mut answer) = shown(r, &found, params.text("format").unwrap_or_default())?;
+        answer.schema_tags = tagged(r, &found, &params)?;
         if params.text("referenceFormat") == Some("qualified") {
             qualify(&mut answer, &found.subject);
         }
         Ok(answer)
     })
     .await
+}
+
+/// What in the schema has the tags that `findTags` names.
+pub(super) fn tagged(registry: &Registry, found: &Found, params: &Params) -> Result<Vec<Tagged>, Error> {
+    let wanted = params.all("findTags");
+    if wanted.is_empty() { Ok(Vec::new()) } else { Ok(tags::find(&registry.text(found)?, &wanted)) }
 }
 
 /// References with their contexts.
