@@ -139,7 +139,7 @@ bench_log() {
 # Producing where both servers promise the same: that records are durable, or that they are in the page cache.
 bench_flush() {
   local lacks
-  lacks=$(kafka_lacks)
+  lacks=$(peer_lacks kafka.sh)
   if [ -n "$lacks" ]; then
     note "Both with and without fsync is left out: $lacks"
     return
