@@ -1,7 +1,7 @@
 //! What is declared: streams and tables over topics.
 
 use crate::expr::Expr;
-use bd_schema::{DataType, Schema};
+use bd_schema::{DataType, FormatOptions, Schema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -78,10 +78,14 @@ pub struct SourceDef {
     pub topic: String,
     /// Its columns, in order.
     pub columns: Vec<ColumnDef>,
-    /// `key_format`: `KAFKA` (default), `JSON` or `AVRO`; `NONE` where no column is in the key.
+    /// `key_format`: `KAFKA` (default) or another of [`bd_schema::FORMATS`]; `NONE` where no column is in the key.
     pub key_format: String,
-    /// `value_format`: `JSON` (default) or `AVRO`.
+    /// `KEY_DELIMITER`, `KEY_SCHEMA_ID`, `KEY_SCHEMA_FULL_NAME`.
+    pub key_options: FormatOptions,
+    /// `value_format`: `JSON` (default) or another of [`bd_schema::FORMATS`].
     pub value_format: String,
+    /// `VALUE_DELIMITER`, `WRAP_SINGLE_VALUE`, `VALUE_SCHEMA_ID`, `VALUE_SCHEMA_FULL_NAME`.
+    pub value_options: FormatOptions,
     /// Where the event time comes from; `None` takes the record's timestamp.
     pub timestamp: Option<TimestampSpec>,
     /// `lateness`, ms: how far a row may lie behind the latest before it in its partition. Zero without the property.

@@ -3,6 +3,7 @@
 //! Statements that change something are records of the internal topic [`COMMANDS`]; at its start an engine applies them in order and
 //! starts the queries. One engine at a time writes a command topic.
 
+use super::inference::inferred;
 use super::input::check_formats;
 use super::insert::insert;
 use super::janitor;
@@ -191,12 +192,14 @@ impl Engine {
         parsed: &bd_sql::ParsedStatement,
         from_beginning: bool,
     ) -> Result<Outcome, EngineError> {
+        // Asked for without the lock: the registry may take its time.
+        let with_columns = inferred(parsed, &self.shared.config.codecs)?;
         let mut inner = self.shared.inner.lock();
         if inner.closed {
             return Err(EngineError::Statement("the engine is closed".into()));
         }
-        let statement =
-            bd_sql::analyze(parsed, &inner.catalog).map_err(|e| EngineError::Sql(e.to_string()))?;
+        let statement = bd_sql::analyze(with_columns.as_ref().unwrap_or(parsed), &inner.catalog)
+            .map_err(|e| EngineError::Sql(e.to_string()))?;
         let text = parsed.text.trim().to_string();
         match statement {
             Statement::CreateSource { exists: true, def, .. }
@@ -207,7 +210,8 @@ impl Engine {
                 check_formats(&def, &self.shared.config.codecs)?;
                 self.create_topic(&def, partitions, 1)?;
                 let message = format!("{} created", kind_name(&def));
-                inner.record(Command::Statement { text, query: None })?;
+                let inferred = with_columns.map(|statement| statement.text);
+                inner.record(Command::Statement { text, query: None, inferred })?;
                 Ok(Outcome::Done { message, query: None })
             }
             Statement::CreateAs { def, plan, partitions, .. } => {
@@ -225,7 +229,7 @@ impl Engine {
                 let number = inner.next;
                 let prefix = if def.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
                 let id = format!("{prefix}_{}_{number}", def.name.to_ascii_uppercase());
-                inner.record(Command::Statement { text, query: Some(id.clone()) })?;
+                inner.record(Command::Statement { text, query: Some(id.clone()), inferred: None })?;
                 self.start(&mut inner, number);
                 Ok(Outcome::Done { message: format!("Created query with ID {id}"), query: Some(id) })
             }
@@ -244,7 +248,7 @@ impl Engine {
                 if !inner.queries.values().any(|q| q.status.id.eq_ignore_ascii_case(&query)) {
                     return Err(EngineError::Statement(format!("Unknown queryId: {query}")));
                 }
-                let stopped = inner.record(Command::Statement { text, query: None })?;
+                let stopped = inner.record(Command::Statement { text, query: None, inferred: None })?;
                 self.settle(&mut inner, stopped)?;
                 Ok(Outcome::Done { message: "Query terminated.".into(), query: None })
             }
@@ -330,7 +334,7 @@ impl Engine {
                 def.name
             )));
         }
-        let stopped = inner.record(Command::Statement { text, query: None })?;
+        let stopped = inner.record(Command::Statement { text, query: None, inferred: None })?;
         self.settle(inner, stopped)?;
         self.shared.tables.forget(&def.name);
         if delete_topic {

@@ -1,11 +1,12 @@
 //! What a query reads: records of a topic to chunks, with event times, checks, lateness and dead letters.
 
+use super::inference::check_given;
 use crate::chunk::Chunk;
 use crate::error::EngineError;
 use crate::expr::Compiled;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array};
 use bd_cluster::Records;
-use bd_schema::{Codec, Codecs, DataType, Decoded, Role, Schema, Value};
+use bd_schema::{Codec, Codecs, DataType, Decoded, RegistryError, Role, Schema, UnknownFormat, Value};
 use bd_sql::catalog::{ColumnPlace, SourceDef, SourceKind, TimeFormat};
 use bd_sql::expr::{BinaryOp, Expr, ExprKind, Function};
 use std::collections::BTreeMap;
@@ -87,9 +88,14 @@ impl Input {
         let mut key_used = false;
         let (mut value_fields, mut slots) = (Vec::new(), Vec::new());
         let key_columns = source.key_columns();
+        // A format that tells columns by their places needs all of them.
+        let by_name = source.value_options.by_name(&source.value_format, Role::Value);
         for place in &needed {
             let column = &source.columns[*place];
-            if column.place == ColumnPlace::Value {
+            if column.place == ColumnPlace::Value && !by_name {
+                let before = source.columns.iter().take(*place);
+                slots.push(Slot::Value(before.filter(|c| c.place != ColumnPlace::Key).count()));
+            } else if column.place == ColumnPlace::Value {
                 slots.push(Slot::Value(value_fields.len()));
                 value_fields.push(bd_schema::Field::new(&column.name, column.data_type.clone()));
             } else {
@@ -98,7 +104,8 @@ impl Input {
             }
         }
         let key = if key_used { Some(key_codec(&source, codecs)?) } else { None };
-        let value = value_codec(&source, &Schema::new(value_fields), codecs)?;
+        let value_schema = if by_name { Schema::new(value_fields) } else { source.value_schema() };
+        let value = value_codec(&source, &value_schema, codecs)?;
 
         let local = |place: usize| needed.iter().position(|n| *n == place).unwrap_or_default();
         let time = match &source.timestamp {
@@ -328,8 +335,8 @@ fn reject(error: &bd_schema::RecordError, part: &str) -> Rejected {
 /// A format that is not known or does not fit the columns.
 pub fn key_codec(source: &SourceDef, codecs: &Codecs) -> Result<Arc<dyn Codec>, EngineError> {
     codecs
-        .codec(&source.key_format, &source.key_schema(), Role::Key, &source.topic)
-        .map_err(|e| EngineError::Statement(e.to_string()))
+        .codec_with(&source.key_format, &source.key_options, &source.key_schema(), Role::Key, &source.topic)
+        .map_err(no_codec)
 }
 
 /// The codec of these columns of a source's value.
@@ -342,8 +349,17 @@ pub fn value_codec(
     codecs: &Codecs,
 ) -> Result<Arc<dyn Codec>, EngineError> {
     codecs
-        .codec(&source.value_format, columns, Role::Value, &source.topic)
-        .map_err(|e| EngineError::Statement(e.to_string()))
+        .codec_with(&source.value_format, &source.value_options, columns, Role::Value, &source.topic)
+        .map_err(no_codec)
+}
+
+fn no_codec(error: UnknownFormat) -> EngineError {
+    match error {
+        UnknownFormat::Registry { error: RegistryError::Unavailable { .. }, .. } => {
+            EngineError::Later(error.to_string())
+        }
+        other => EngineError::Statement(other.to_string()),
+    }
 }
 
 /// Refuses a source whose formats cannot hold its columns, or are not there.
@@ -354,7 +370,8 @@ pub fn check_formats(source: &SourceDef, codecs: &Codecs) -> Result<(), EngineEr
     if !source.key_columns().is_empty() {
         key_codec(source, codecs)?;
     }
-    value_codec(source, &source.value_schema(), codecs).map(drop)
+    value_codec(source, &source.value_schema(), codecs)?;
+    check_given(source, codecs)
 }
 
 /// # Errors

@@ -1,6 +1,7 @@
 //! INSERT INTO ... VALUES.
 
 use super::input::{key_codec, value_codec};
+use super::sink::null_is_null;
 use super::state::now_ms;
 use crate::error::EngineError;
 use bd_cluster::{Cluster, ClusterError, RecordsBuilder, TopicPartition, Writer, partition_of_key};
@@ -32,13 +33,19 @@ pub(super) fn insert(
     };
     let codec = value_codec(source, &source.value_schema(), codecs)?;
     let of_value = |i: &usize| source.columns[*i].place != ColumnPlace::Key;
-    let mut value = Vec::new();
-    codec.encode_row(&pick((0..values.len()).filter(of_value).collect()), &mut value).map_err(failed)?;
+    let row = pick((0..values.len()).filter(of_value).collect());
+    let mut value = Some(Vec::new());
+    if null_is_null(source) && row.iter().all(|v| *v == Value::Null) {
+        value = None;
+    } else if let Some(value) = &mut value {
+        codec.encode_row(&row, value).map_err(failed)?;
+    }
     let info = cluster.topic(&source.topic)?;
     let partitions = info.ok_or_else(|| ClusterError::UnknownTopic(source.topic.clone()))?.partitions;
-    let partition = partition_of_key(key.as_deref().unwrap_or(&value), partitions as usize);
+    let partition =
+        partition_of_key(key.as_deref().or(value.as_deref()).unwrap_or_default(), partitions as usize);
     let mut records = RecordsBuilder::new();
-    records.push(key.as_deref(), Some(&value), now_ms(), &[]);
+    records.push(key.as_deref(), value.as_deref(), now_ms(), &[]);
     let tp = TopicPartition::new(source.topic.as_str(), partition as i32);
     writer.append(&tp, records)?.wait(Duration::from_secs(60))?;
     Ok(())

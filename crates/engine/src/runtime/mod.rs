@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod changelog;
 pub mod engine;
+mod inference;
 pub mod input;
 mod insert;
 pub mod janitor;

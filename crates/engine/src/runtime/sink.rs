@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use arrow_array::{Array, Int64Array, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use bd_cluster::{RecordsBuilder, TopicPartition, partition_of_key};
-use bd_schema::{Codec, Codecs, Encoded};
+use bd_schema::{Codec, Codecs, Encoded, Role};
 use bd_sql::catalog::{ColumnPlace, SourceDef};
 use bd_sql::plan::{ChangelogMode, Plan};
 use hashbrown::HashMap;
@@ -21,6 +21,8 @@ pub struct Sink {
     partitions: Vec<TopicPartition>,
     key: Option<Half>,
     value: Half,
+    /// A value without columns that are not NULL is a null one.
+    null_is_null: bool,
     time: Option<usize>,
     upsert: bool,
     built: Vec<RecordsBuilder>,
@@ -70,6 +72,7 @@ impl Sink {
             partitions: (0..partitions).map(|p| TopicPartition::new(def.topic.as_str(), p)).collect(),
             key,
             value,
+            null_is_null: null_is_null(def),
             time: plan.time,
             upsert,
             built: (0..partitions).map(|_| RecordsBuilder::new()).collect(),
@@ -107,25 +110,28 @@ impl Sink {
         if let Some(key) = &self.key {
             key.encode(keyed, &mut self.keys)?;
         }
+        let of_values = if self.upsert { keyed } else { chunk };
+        let with_value = self.null_is_null.then(|| self.value.present(of_values)).flatten();
+        match &with_value {
+            Some(present) => self.value.encode(&of_values.take(present)?, &mut self.values)?,
+            None => self.value.encode(of_values, &mut self.values)?,
+        }
+        let mut value_at = Places::new(with_value);
         if self.upsert {
-            self.value.encode(keyed, &mut self.values)?;
             for i in 0..keyed.len {
-                let value = (keyed.op(i) == Op::Insert).then(|| self.values.get(i).to_vec());
-                self.changed.set(self.keys.get(i), value);
+                let value = value_at.of(i).filter(|_| keyed.op(i) == Op::Insert);
+                self.changed.set(self.keys.get(i), value.map(|at| self.values.get(at).to_vec()));
             }
             return Ok(());
         }
-        self.value.encode(chunk, &mut self.values)?;
         let times = self.time.and_then(|t| chunk.times(t));
-        let mut place = 0;
+        let mut key_at = Places::new(present);
         for i in 0..chunk.len {
-            let is_present = present.as_ref().is_none_or(|p| p.values().get(place) == Some(&(i as u32)));
-            let key = (self.key.is_some() && is_present).then(|| self.keys.get(place));
-            place += usize::from(is_present);
-            let value = self.values.get(i);
-            let partition = partition_of_key(key.unwrap_or(value), self.built.len());
+            let key = key_at.of(i).filter(|_| self.key.is_some()).map(|at| self.keys.get(at));
+            let value = value_at.of(i).map(|at| self.values.get(at));
+            let partition = partition_of_key(key.or(value).unwrap_or_default(), self.built.len());
             let time = times.filter(|t| t.is_valid(i)).map_or(now, |t: &Int64Array| t.value(i));
-            self.built[partition].push(key, Some(value), time, &[]);
+            self.built[partition].push(key, value, time, &[]);
         }
         self.rows += chunk.len as u64;
         Ok(())
@@ -149,9 +155,38 @@ impl Sink {
     }
 }
 
+/// Whether NULL in a source's only value column is written as a null value, as ksqlDB does: where the value is the column itself, or
+/// there is none.
+pub(super) fn null_is_null(def: &SourceDef) -> bool {
+    def.value_options.bare(Role::Value) || matches!(def.value_format.as_str(), "KAFKA" | "RAW" | "NONE")
+}
+
+/// Where each row stands among those that were encoded, asked for in order.
+struct Places {
+    present: Option<UInt32Array>,
+    next: usize,
+}
+
+impl Places {
+    fn new(present: Option<UInt32Array>) -> Self {
+        Self { present, next: 0 }
+    }
+
+    fn of(&mut self, row: usize) -> Option<usize> {
+        let Some(present) = &self.present else { return Some(row) };
+        let at = self.next;
+        let is_present = present.values().get(at) == Some(&(row as u32));
+        self.next += usize::from(is_present);
+        is_present.then_some(at)
+    }
+}
+
 impl Half {
-    /// The rows whose key is not null, where others are.
+    /// The rows whose only column is not NULL, where others are.
     fn present(&self, chunk: &Chunk) -> Option<UInt32Array> {
+        if self.columns.is_empty() {
+            return Some(UInt32Array::from_iter_values([]));
+        }
         let [only] = self.columns[..] else { return None };
         let column = &chunk.columns[only];
         let rows = || (0..chunk.len as u32).filter(|i| column.is_valid(*i as usize));

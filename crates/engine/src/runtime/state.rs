@@ -18,8 +18,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Command {
-    /// A statement that changes the catalog; `query` is the id of the query that it starts.
-    Statement { text: String, query: Option<String> },
+    /// A statement that changes the catalog; `query` is the id of the query that it starts, `inferred` the statement with the
+    /// columns that the registry had for it.
+    Statement {
+        text: String,
+        query: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inferred: Option<String>,
+    },
     /// End all queries that are there (and not drained yet) at these offsets, by topic and partition.
     Drain { ends: BTreeMap<String, Vec<i64>> },
 }
@@ -57,7 +63,7 @@ impl Inner {
 
     /// What a command does to the catalog and the list of queries. The same at its first time and in a replay.
     pub(super) fn apply(&mut self, command: &Command) -> Result<Vec<Query>, EngineError> {
-        let (text, query) = match command {
+        let (text, query, inferred) = match command {
             Command::Drain { ends } => {
                 let each = ends.iter().flat_map(|(topic, ends)| {
                     ends.iter()
@@ -68,10 +74,10 @@ impl Inner {
                 self.queries.values().for_each(|q| q.status.set_drain(ends.clone()));
                 return Ok(Vec::new());
             }
-            Command::Statement { text, query } => (text, query),
+            Command::Statement { text, query, inferred } => (text, query, inferred),
         };
         let sql_error = |e: bd_sql::SqlError| EngineError::Sql(e.to_string());
-        let parsed = bd_sql::parse(text).map_err(sql_error)?;
+        let parsed = bd_sql::parse(inferred.as_ref().unwrap_or(text)).map_err(sql_error)?;
         for statement in &parsed {
             match bd_sql::analyze(statement, &self.catalog).map_err(sql_error)? {
                 Statement::CreateSource { mut def, .. } => {

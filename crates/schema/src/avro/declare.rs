@@ -37,7 +37,14 @@ pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[AvroField]) -> Resu
 /// # Errors
 /// As [`avro_of_schema`]'s.
 pub fn avro_of_value(data_type: &DataType) -> Result<String, AvroError> {
-    let full = KSQL_RECORD;
+    avro_of_named_value(KSQL_RECORD, data_type)
+}
+
+/// The same; a record in it is of that full name.
+///
+/// # Errors
+/// As [`avro_of_schema`]'s.
+pub fn avro_of_named_value(full: &str, data_type: &DataType) -> Result<String, AvroError> {
     let mut declared = Declaring::new(full);
     declared.taken.clear();
     let mut avro = declared.data_type(data_type, "", None)?;

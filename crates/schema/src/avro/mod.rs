@@ -60,7 +60,7 @@ mod write;
 pub use container::{AvroFileError, AvroFileReader, AvroFileWriter, Compression};
 pub use datum::{AvroDatumCodec, AvroFraming};
 pub(crate) use declare::field_name;
-pub use declare::{KSQL_RECORD, avro_of_schema, avro_of_value};
+pub use declare::{KSQL_RECORD, avro_of_named_value, avro_of_schema, avro_of_value};
 pub use definition::AvroDefinition;
 pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_RECURSION, MAX_TYPES, rows_of_avro, schema_of_avro};
 pub use parse::AvroError;

@@ -50,7 +50,8 @@ pub(crate) fn insert(
         return fail(span, message, "write one value a column, NULL for none");
     }
     let plan = build::table_scan(def.clone(), Vec::new(), false);
-    let nothing = Rel { plan, names: Vec::new(), rowtimes: Vec::new(), key_format: None, joined: false };
+    let (names, rowtimes) = (Vec::new(), Vec::new());
+    let nothing = Rel { plan, names, rowtimes, key_format: None, value_format: None, joined: false };
     let mut values = vec![Value::Null; def.columns.len()];
     for (place, e) in places.into_iter().zip(exprs) {
         values[place] = constant(e, &def.columns[place].data_type, &nothing)?;

@@ -42,8 +42,9 @@ pub(crate) fn join(
             let (mut names, rowtimes) = names_of(&left, &right, false);
             names.push(Name { qualifier: None, name: build::ROWTIME.into(), hidden: true, key: false });
             let spec = IntervalSpec { kind, keys, before_ms, after_ms, condition };
+            let value_format = left.value_format;
             let plan = build::interval_join(left.plan, right.plan, spec);
-            Ok(Rel { plan, names, rowtimes, key_format: None, joined: true })
+            Ok(Rel { plan, names, rowtimes, key_format: None, value_format, joined: true })
         }
         (true, false, Some((_, _, at))) => {
             fail(at, "a join with a table takes no WITHIN: it meets the row that is current", "remove WITHIN")
@@ -81,9 +82,9 @@ fn table_join(left: Rel, right: Rel, kind: JoinKind, on: &ast::Expr, span: Span)
     let Parts { left, right, keys, condition } = parts(left, right, on)?;
     check_keys(&keys, on)?;
     let (names, rowtimes) = names_of(&left, &right, true);
-    let key_format = left.key_format.clone();
+    let (key_format, value_format) = (left.key_format, left.value_format);
     let plan = build::table_join(left.plan, right.plan, kind, keys, condition);
-    Ok(Rel { plan, names, rowtimes, key_format, joined: true })
+    Ok(Rel { plan, names, rowtimes, key_format, value_format, joined: true })
 }
 
 fn check_keys(keys: &[(usize, usize)], on: &ast::Expr) -> Res<()> {
@@ -146,7 +147,7 @@ fn parts(left: Rel, right: Rel, on: &ast::Expr) -> Res<Parts> {
     let mut both =
         build::table_join(left.plan.clone(), right.plan.clone(), JoinKind::Inner, Vec::new(), None);
     both.time = None;
-    let both = Rel { plan: both, names, rowtimes, key_format: None, joined: true };
+    let both = Rel { plan: both, names, rowtimes, key_format: None, value_format: None, joined: true };
     let mut all = Vec::new();
     conjuncts(Scope::of(&both, "ON").condition(on)?, &mut all);
 

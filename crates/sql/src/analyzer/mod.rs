@@ -2,11 +2,12 @@
 
 pub(crate) mod aggregates;
 mod expressions;
+pub(crate) mod formats;
 mod insert;
 mod joins;
 mod names;
 pub(crate) mod optimize;
-mod properties;
+pub(crate) mod properties;
 mod prune;
 mod relations;
 mod select;

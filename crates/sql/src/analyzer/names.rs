@@ -1,5 +1,6 @@
 //! Names: what FROM offers, and how a path finds its column.
 
+use super::formats::FormatSpec;
 use crate::ast::{Ident, Select};
 use crate::build::ROWTIME;
 use crate::error::{Fault, Res, fail, nearest_hint};
@@ -27,7 +28,9 @@ pub(crate) struct Rel {
     /// The ROWTIME of each alias.
     pub(crate) rowtimes: Vec<(Option<String>, usize)>,
     /// `key_format` of the source that the key is taken from.
-    pub(crate) key_format: Option<String>,
+    pub(crate) key_format: Option<FormatSpec>,
+    /// `value_format` of the source that stands first.
+    pub(crate) value_format: Option<FormatSpec>,
     /// Whether a join made it, so that `*` prefixes names.
     pub(crate) joined: bool,
 }

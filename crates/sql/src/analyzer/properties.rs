@@ -1,17 +1,28 @@
 //! WITH (...): known names only, each with its form.
 
+use super::formats::{self, Stated};
 use crate::ast::{Ident, Property};
-use crate::catalog::{ColumnDef, ColumnPlace, TimeFormat, TimestampSpec};
+use crate::catalog::{ColumnDef, TimeFormat, TimestampSpec};
 use crate::error::{Fault, Res, Span, fail, nearest_hint};
 use crate::parser::{UNITS, duration_ms};
 use crate::patterns;
-use bd_schema::DataType;
+use bd_schema::{DataType, Delimiter};
 
 const KNOWN: &[&str] = &[
     "kafka_topic",
     "key_format",
     "value_format",
     "format",
+    "key_delimiter",
+    "value_delimiter",
+    "wrap_single_value",
+    "key_schema_id",
+    "value_schema_id",
+    "key_schema_full_name",
+    "value_schema_full_name",
+    "value_avro_schema_full_name",
+    "key_protobuf_nullable_representation",
+    "value_protobuf_nullable_representation",
     "partitions",
     "replicas",
     "timestamp",
@@ -26,8 +37,8 @@ const KNOWN: &[&str] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Properties {
     pub(crate) topic: Option<String>,
-    pub(crate) key_format: Option<(String, Span)>,
-    pub(crate) value_format: Option<String>,
+    pub(crate) key: Stated,
+    pub(crate) value: Stated,
     pub(crate) partitions: Option<i32>,
     pub(crate) timestamp: Option<(String, Span)>,
     pub(crate) timestamp_format: Option<(TimeFormat, Span)>,
@@ -40,16 +51,37 @@ pub(crate) struct Properties {
 impl Properties {
     pub(crate) fn read(list: &[Property]) -> Res<Self> {
         let mut p = Self::default();
+        one_of(list, "key_format", "format", SETS_BOTH)?;
+        one_of(list, "value_format", "format", SETS_BOTH)?;
+        one_of(
+            list,
+            "value_avro_schema_full_name",
+            "value_schema_full_name",
+            "Please only set 'VALUE_SCHEMA_FULL_NAME'.",
+        )?;
         for Property { name, value, value_span } in list {
             let span = *value_span;
             match name.name.as_str() {
                 "kafka_topic" => p.topic = Some(topic(value, span)?),
-                "key_format" => p.key_format = Some((key_format(value, span)?, span)),
-                "value_format" => p.value_format = Some(value_format(value, span)?),
+                "key_format" => p.key.format = Some((formats::format(value, span)?, span)),
+                "value_format" => p.value.format = Some((formats::format(value, span)?, span)),
                 "format" => {
-                    let format = value_format(value, span)?;
-                    p.key_format.get_or_insert((format.clone(), span));
-                    p.value_format.get_or_insert(format);
+                    let format = formats::format(value, span)?;
+                    p.key.format = Some((format, span));
+                    p.value.format = Some((format, span));
+                }
+                "key_delimiter" => p.key.delimiter = Some((delimiter(name, value, span)?, span)),
+                "value_delimiter" => p.value.delimiter = Some((delimiter(name, value, span)?, span)),
+                "wrap_single_value" => p.value.wrap_single = Some((boolean(name, value, span)?, span)),
+                "key_schema_id" => p.key.schema_id = Some((schema_id(name, value, span)?, span)),
+                "value_schema_id" => p.value.schema_id = Some((schema_id(name, value, span)?, span)),
+                "key_schema_full_name" => p.key.full_name = Some((value.clone(), span)),
+                "value_schema_full_name" | "value_avro_schema_full_name" => {
+                    p.value.full_name = Some((value.clone(), span));
+                }
+                "key_protobuf_nullable_representation" => p.key.nullable = Some(optional(name, value, span)?),
+                "value_protobuf_nullable_representation" => {
+                    p.value.nullable = Some(optional(name, value, span)?);
                 }
                 "partitions" => p.partitions = Some(count(value, span)?),
                 "replicas" => _ = count(value, span)?,
@@ -118,35 +150,6 @@ impl Properties {
         Ok(Some(TimestampSpec { column, format }))
     }
 
-    /// The key's format for these columns; `inherited` is of the source that the key comes from.
-    pub(crate) fn key_format_of(&self, columns: &[ColumnDef], inherited: Option<&str>) -> Res<String> {
-        let keys: Vec<&ColumnDef> = columns.iter().filter(|c| c.place != ColumnPlace::Value).collect();
-        let plain = match &keys[..] {
-            [one] => matches!(
-                one.data_type,
-                DataType::Integer | DataType::BigInt | DataType::Double | DataType::Varchar | DataType::Bytes
-            ),
-            _ => false,
-        };
-        match &self.key_format {
-            _ if keys.is_empty() => Ok("NONE".into()),
-            Some((format, span)) if format == "NONE" => {
-                fail(*span, "key_format NONE has no place for the key columns", "use KAFKA, JSON or AVRO")
-            }
-            Some((format, span)) if format == "KAFKA" && !plain => fail(
-                *span,
-                "key_format KAFKA holds one column of INTEGER, BIGINT, DOUBLE, VARCHAR or BYTES",
-                "use key_format = 'JSON'",
-            ),
-            Some((format, _)) => Ok(format.clone()),
-            None => Ok(match inherited {
-                Some(format) if format != "NONE" && (plain || format != "KAFKA") => format.into(),
-                _ if plain => "KAFKA".into(),
-                _ => "JSON".into(),
-            }),
-        }
-    }
-
     pub(crate) fn late_topic_of(&self, topic: &str) -> String {
         self.late_topic.as_ref().map_or(format!("{topic}-late"), |(t, _)| t.clone())
     }
@@ -170,20 +173,65 @@ fn topic(value: &str, span: Span) -> Res<String> {
     Ok(value.to_string())
 }
 
-fn key_format(value: &str, span: Span) -> Res<String> {
-    let format = value.to_ascii_uppercase();
-    if matches!(format.as_str(), "KAFKA" | "JSON" | "AVRO" | "NONE") {
-        return Ok(format);
-    }
-    fail(span, format!("key_format {value} is not supported"), "use KAFKA, JSON, AVRO or NONE")
+const SETS_BOTH: &str = "as 'FORMAT' sets both key and value formats. Either use just 'FORMAT', or use 'KEY_FORMAT' and \
+                         'VALUE_FORMAT'.";
+
+/// Refuses two properties that say the same.
+fn one_of(list: &[Property], one: &str, other: &str, why: &str) -> Res<()> {
+    let given = |name: &str| list.iter().find(|p| p.name.name == name);
+    let (Some(found), Some(_)) = (given(one), given(other)) else { return Ok(()) };
+    let (one, other) = (one.to_uppercase(), other.to_uppercase());
+    let separator = if why.starts_with("as ") { ", " } else { ". " };
+    let message = format!("Cannot supply both '{one}' and '{other}' properties{separator}{why}");
+    fail(found.name.span, message, "remove one")
 }
 
-fn value_format(value: &str, span: Span) -> Res<String> {
-    let format = value.to_ascii_uppercase();
-    if matches!(format.as_str(), "JSON" | "AVRO") {
-        return Ok(format);
+fn delimiter(name: &Ident, value: &str, span: Span) -> Res<Delimiter> {
+    Delimiter::parse(value).or_else(|why| {
+        let message = format!("Configuration {} is invalid: {why}", name.name.to_uppercase());
+        fail(span, message, "Example valid value: ';'")
+    })
+}
+
+fn boolean(name: &Ident, value: &str, span: Span) -> Res<bool> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => {
+            let upper = name.name.to_uppercase();
+            let message = format!(
+                "Invalid value {value} for property {upper}: Expected value to be either true or false"
+            );
+            fail(span, message, "write true or false")
+        }
     }
-    fail(span, format!("the format {value} is not supported"), "use JSON or AVRO")
+}
+
+fn schema_id(name: &Ident, value: &str, span: Span) -> Res<u32> {
+    value.trim().parse::<u32>().or_else(|_| {
+        let upper = name.name.to_uppercase();
+        let message = format!("Invalid value {value} for property {upper}: Not a number of type INT");
+        fail(span, message, "write the id that the registry gave the schema")
+    })
+}
+
+/// `..._PROTOBUF_NULLABLE_REPRESENTATION`.
+fn optional(name: &Ident, value: &str, span: Span) -> Res<Span> {
+    match value.to_ascii_uppercase().as_str() {
+        "OPTIONAL" => Ok(span),
+        "WRAPPER" => fail(
+            span,
+            format!("{} WRAPPER is not supported", name.name),
+            "leave it out: fields are written as optional, which keeps NULL apart from zero",
+        ),
+        _ => {
+            let upper = name.name.to_uppercase();
+            let message = format!(
+                "Invalid value {value} for property {upper}: String must be one of: OPTIONAL, WRAPPER, null"
+            );
+            fail(span, message, "use OPTIONAL")
+        }
+    }
 }
 
 fn count(value: &str, span: Span) -> Res<i32> {

@@ -1,6 +1,7 @@
 //! FROM: scans, sub-queries, UNNEST.
 
 use super::expressions::Scope;
+use super::formats::FormatSpec;
 use super::joins;
 use super::names::{Name, Rel};
 use super::select;
@@ -8,7 +9,7 @@ use crate::ast::{self, Ident, Join, RelationKind};
 use crate::build;
 use crate::catalog::{Catalog, ColumnPlace, SourceDef, SourceKind};
 use crate::error::{Res, Span, fail, nearest_hint};
-use bd_schema::{DataType, Field};
+use bd_schema::{DataType, Field, FormatOptions};
 use std::sync::Arc;
 
 /// The source of that name.
@@ -90,8 +91,12 @@ pub(crate) fn scan(def: &Arc<SourceDef>, alias: String) -> Rel {
         SourceKind::Stream => build::stream_scan(def.clone(), columns),
         SourceKind::Table => build::table_scan(def.clone(), columns, true),
     };
-    let key_format = Some(def.key_format.clone());
-    Rel { plan, names, rowtimes: vec![(Some(alias), width)], key_format, joined: false }
+    let spec = |name: &String, options: &FormatOptions| {
+        Some(FormatSpec { name: name.clone(), options: options.clone() })
+    };
+    let key_format = spec(&def.key_format, &def.key_options);
+    let value_format = spec(&def.value_format, &def.value_options);
+    Rel { plan, names, rowtimes: vec![(Some(alias), width)], key_format, value_format, joined: false }
 }
 
 fn unnest(rel: Rel, expr: &ast::Expr, alias: Option<&Ident>, columns: &[Ident], span: Span) -> Res<Rel> {

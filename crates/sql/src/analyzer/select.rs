@@ -258,11 +258,12 @@ fn grouped(select: &ast::Select, rel: Rel, emit_final: bool) -> Res<Query> {
     names.extend(labels.iter().map(|l| plain(l, true, false)));
     let key_format =
         if windowed { None } else { rel.key_format.clone().filter(|_| rel.names_are_key(&group_places)) };
+    let value_format = rel.value_format;
     let mut plan = build::aggregate(rel.plan, group_places, list, window, emit_final, labels);
     if !having.is_empty() {
         plan = build::filter(plan, having, None);
     }
-    let base = Rel { plan, names, rowtimes: Vec::new(), key_format, joined: false };
+    let base = Rel { plan, names, rowtimes: Vec::new(), key_format, value_format, joined: false };
     finish(base, items, true, windowed)
 }
 
@@ -294,8 +295,8 @@ fn finish(base: Rel, items: Vec<Item>, grouped: bool, windowed: bool) -> Res<Que
         build::key_of(&base.plan).into_iter().map(|k| place_of(k, &base.plan.columns[k].name)).collect();
     let plan = build::project(base.plan.clone(), exprs, time, key);
     let rowtimes = time.map(|t| (None, t)).into_iter().collect();
-    let key_format = base.key_format.clone();
-    let rel = Rel { plan, names, rowtimes, key_format, joined: false };
+    let (key_format, value_format) = (base.key_format.clone(), base.value_format.clone());
+    let rel = Rel { plan, names, rowtimes, key_format, value_format, joined: false };
     Ok(Query { rel, items, grouped, windowed, base })
 }
 

@@ -58,13 +58,18 @@ pub(crate) fn create_as(
     let key = key_columns(create, select, &query)?;
     let (columns, plan) = sink_columns(&query, &key);
     let timestamp = properties.timestamp_spec(&columns)?;
-    let inherited = query.rel.key_format.as_deref().filter(|_| select.partition_by.is_empty());
+    let (name, at) = (&create.name.name, create.name.span);
+    let of_key = query.rel.key_format.as_ref().filter(|_| select.partition_by.is_empty());
+    let key = properties.key.of_key(name, &columns, of_key, at)?;
+    let value = properties.value.of_value(&columns, query.rel.value_format.as_ref(), at)?;
     let topic = properties.topic.clone().unwrap_or_else(|| create.name.name.clone());
     let def = SourceDef {
-        name: create.name.name.clone(),
+        name: name.clone(),
         kind: create.kind,
-        key_format: properties.key_format_of(&columns, inherited)?,
-        value_format: properties.value_format.clone().unwrap_or_else(|| "JSON".into()),
+        key_format: key.name,
+        key_options: key.options,
+        value_format: value.name,
+        value_options: value.options,
         columns,
         timestamp,
         lateness_ms: 0,

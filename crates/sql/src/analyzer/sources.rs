@@ -8,7 +8,6 @@ use crate::ast::{self, Create};
 use crate::catalog::{Catalog, Check, ColumnDef, ColumnPlace, SourceDef, SourceKind};
 use crate::error::{Res, Span, fail};
 use crate::plan::Statement;
-use bd_schema::DataType;
 use std::sync::Arc;
 
 /// Whether the name is taken: `true` where IF NOT EXISTS makes that fine.
@@ -66,11 +65,20 @@ pub(crate) fn create(create: &Create, text: &str, source: &str, catalog: &Catalo
     }
     let columns = columns(create)?;
     let timestamp = properties.timestamp_spec(&columns)?;
+    let (name, at) = (&create.name.name, create.name.span);
+    let key = properties.key.of_key(name, &columns, None, at)?;
+    let value = properties.value.of_value(&columns, None, at)?;
+    if create.kind == SourceKind::Table && value.name == "NONE" {
+        let hint = "a record without a value deletes its row; use JSON";
+        return fail(at, "a table's value_format cannot be NONE", hint);
+    }
     let mut def = SourceDef {
-        name: create.name.name.clone(),
+        name: name.clone(),
         kind: create.kind,
-        key_format: properties.key_format_of(&columns, None)?,
-        value_format: properties.value_format.clone().unwrap_or_else(|| "JSON".into()),
+        key_format: key.name,
+        key_options: key.options,
+        value_format: value.name,
+        value_options: value.options,
         columns,
         timestamp,
         lateness_ms: properties.lateness_ms.map_or(0, |(ms, _)| ms),
@@ -107,9 +115,6 @@ fn columns(create: &Create) -> Res<Vec<ColumnDef>> {
                     return fail(key.span, "a table's key is its primary key", "write PRIMARY KEY");
                 }
                 _ => {}
-            }
-            if matches!(c.data_type, DataType::Map(_)) {
-                return fail(key.span, "a MAP cannot be a key", "use another column");
             }
         }
         columns.push(ColumnDef {
