@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, Int64Array};
 use bd_engine::chunk::Chunk;
 use bd_engine::operator::{Operator, Output};
 use bd_engine::operators::build;
-use bd_schema::{DataType, Field, FormatOptions};
+use bd_schema::{DataType, Field};
 use bd_sql::catalog::{SourceDef, SourceKind};
 use bd_sql::expr::{BinaryOp, Expr};
 use bd_sql::plan::{ChangelogMode, JoinKind, Node, Plan, WindowFunction, WindowFunctionKind};
@@ -42,9 +42,9 @@ fn scan(columns: &[&str]) -> Plan {
         topic: "s".into(),
         columns: Vec::new(),
         key_format: "NONE".into(),
-        key_options: FormatOptions::default(),
+        key_options: bd_schema::FormatOptions::default(),
         value_format: "JSON".into(),
-        value_options: FormatOptions::default(),
+        value_options: bd_schema::FormatOptions::default(),
         timestamp: None,
         lateness_ms: 0,
         late_topic: "s-late".into(),

@@ -7,16 +7,18 @@ use crate::inference::message_of;
 use crate::json_schema::{Decimals, json_schema_of};
 use crate::protobuf::protobuf_of_schema;
 use crate::{
-    Codec, DelimitedCodec, FormatOptions, InvalidSchema, JsonCodec, JsonSchemaCodec, KafkaCodec, NoneCodec,
-    ProtobufCodec, ProtobufDefinition, RegistryError, Schema, SchemaRegistry, SchemaText, SchemaType,
+    Codec, DelimitedCodec, FormatOptions, InvalidSchema, JsonCodec, JsonEnvelopeCodec, JsonSchemaCodec,
+    KafkaCodec, NoneCodec, ProtobufCodec, ProtobufDefinition, RegistryError, Schema, SchemaRegistry,
+    SchemaText, SchemaType,
 };
 use std::fmt;
 use std::sync::Arc;
 
 /// The formats that [`Codecs`] knows.
-pub const FORMATS: [&str; 11] = [
+pub const FORMATS: [&str; 12] = [
     "JSON",
     "JSON_SR",
+    "JSON_ENVELOPE",
     "AVRO",
     "AVRO_PLAIN",
     "AVRO_SINGLE_OBJECT",
@@ -170,6 +172,10 @@ impl Codecs {
             }
             "NONE" => wanted.held("NONE", |schema| schema.fields.is_empty().then(NoneCodec::new)),
             "JSON_SR" => wanted.json_sr(),
+            "JSON_ENVELOPE" => {
+                let layout = wanted.layout();
+                Ok(Arc::new(JsonEnvelopeCodec::new(wanted.schema, layout, options.full_name.as_deref())))
+            }
             "AVRO" => wanted.avro(),
             "AVRO_PLAIN" => wanted.avro_datum("AVRO_PLAIN", AvroFraming::Plain),
             "AVRO_SINGLE_OBJECT" => wanted.avro_datum("AVRO_SINGLE_OBJECT", AvroFraming::SingleObject),
@@ -263,15 +269,14 @@ impl Wanted<'_> {
         let given = self.given("AVRO", SchemaType::Avro)?;
         let role = self.role;
         let refused = |error| UnknownFormat::Avro { role, error };
-        let codec = match (given, &self.options.full_name) {
-            (Some(text), _) => {
+        let codec = match given {
+            Some(text) => {
                 AvroCodec::with_declaration(registry, subject, self.schema, layout, text.whole().to_string())
             }
-            (None, Some(_)) => {
-                let declaration = self.avro_declaration().map_err(refused)?;
-                AvroCodec::with_declaration(registry, subject, self.schema, layout, declaration)
+            None => {
+                let name = self.options.full_name.as_deref().unwrap_or(KSQL_RECORD);
+                AvroCodec::named(registry, subject, self.schema, layout, name)
             }
-            (None, None) => AvroCodec::new(registry, subject, self.schema, layout),
         };
         Ok(Arc::new(codec.map_err(refused)?))
     }
@@ -359,7 +364,7 @@ mod tests {
         let error = Codecs::default().codec("xml", &Schema::default(), Role::Value, "t").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "there is no value format xml; the formats are JSON, JSON_SR, AVRO, AVRO_PLAIN, AVRO_SINGLE_OBJECT, PROTOBUF, \
+            "there is no value format xml; the formats are JSON, JSON_SR, JSON_ENVELOPE, AVRO, AVRO_PLAIN, AVRO_SINGLE_OBJECT, PROTOBUF, \
              PROTOBUF_NOSR, KAFKA, DELIMITED, NONE, RAW"
         );
     }

@@ -58,6 +58,8 @@ pub use formats::{Codecs, FORMATS, Role, UnknownFormat};
 pub use infer::{InferNote, InferOptions, Inference, Inferred, type_of_json};
 pub use inference::columns_of_schema;
 pub use json::JsonCodec;
+pub use json::envelope::declare::envelope_schema_of;
+pub use json::envelope::{Enveloped, JsonEnvelopeCodec, JsonEnvelopeReader};
 pub use json_schema::{CompatibilityPolicy, JsonDefinition, JsonSchemaCodec, JsonSchemaReader};
 pub use kafka::{KafkaCodec, KafkaPrimitive};
 pub use none::NoneCodec;

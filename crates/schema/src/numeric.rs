@@ -113,6 +113,29 @@ pub(crate) fn fits_precision(unscaled: i128, precision: u8) -> bool {
     10u128.checked_pow(u32::from(precision)).is_none_or(|limit| unscaled.unsigned_abs() < limit)
 }
 
+/// Two's complement, big endian, as short as it goes: `java.math.BigInteger.toByteArray`.
+pub(crate) fn big_integer(value: i128) -> Vec<u8> {
+    let bytes = value.to_be_bytes();
+    let filler = if value < 0 { 0xff } else { 0 };
+    let fits = |rest: &[u8]| rest.first().is_some_and(|b| (b & 0x80 != 0) == (value < 0));
+    let mut start = 0;
+    while start < 15 && bytes[start] == filler && fits(&bytes[start + 1..]) {
+        start += 1;
+    }
+    bytes[start..].to_vec()
+}
+
+/// The reverse of [`big_integer`]; `None` beyond 128 bits.
+pub(crate) fn of_big_integer(bytes: &[u8]) -> Option<i128> {
+    if bytes.len() > 16 {
+        return None;
+    }
+    let filler = if bytes.first().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
+    let mut whole = [filler; 16];
+    whole[16 - bytes.len()..].copy_from_slice(bytes);
+    Some(i128::from_be_bytes(whole))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +177,21 @@ mod tests {
         assert_eq!(double("1e400"), Err(Misfit::Range));
         assert_eq!(double("NaN"), Err(Misfit::NotANumber));
         assert_eq!(double("inf"), Err(Misfit::NotANumber));
+    }
+
+    #[test]
+    fn big_integers_are_as_short_as_java_s() {
+        for (value, wanted) in [
+            (0, vec![0]),
+            (127, vec![127]),
+            (128, vec![0, 128]),
+            (-128, vec![128]),
+            (-129, vec![255, 127]),
+            (i128::from(i64::MAX), [vec![127], vec![255; 7]].concat()),
+        ] {
+            assert_eq!(big_integer(value), wanted);
+            assert_eq!(of_big_integer(&wanted), Some(value));
+        }
+        assert_eq!(of_big_integer(&[1; 17]), None);
     }
 }

@@ -3,14 +3,14 @@
 //! Keys beside those of every converter with a registry: `decimal.format` (`BASE64` by default, `NUMERIC`),
 //! `use.optional.for.nonrequired`.
 
-use super::json::{bytes_for, decimals_as_bytes, numeric_decimals};
+use super::json::numeric_decimals;
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
 use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
 use bd_schema::json_schema::{
     Decimals, JsonField, JsonSchemaCodec, JsonSchemaReader, JsonShape, json_schema_of, json_schema_of_value,
 };
-use bd_schema::{Codec, Field, JsonCodec, Schema, SchemaRegistry};
+use bd_schema::{Codec, JsonCodec, SchemaRegistry};
 use std::sync::Arc;
 
 struct JsonSchemaConverter {
@@ -55,35 +55,32 @@ fn writer(registered: &Registered, numeric: bool, topic: &str, schema: &ConnectS
     let decimals = if numeric { Decimals::Numeric } else { Decimals::Base64 };
     let declaration = match &schema.shape {
         Shape::Single(data_type) => json_schema_of_value(data_type, decimals),
-        Shape::Struct { schema: columns, fields } => {
-            let fields: Vec<JsonField> = fields.iter().map(to_json).collect();
-            json_schema_of(schema.name.as_deref(), columns, &fields, decimals)
+        Shape::Struct { schema: columns, .. } => {
+            json_schema_of(schema.name.as_deref(), columns, &known_of(schema), decimals)
         }
     };
     let subject = registered.subject(topic, schema.name.as_deref().unwrap_or_default());
     let columns = schema.columns().into_owned();
-    let of_bytes = (!numeric).then(|| bytes_for_columns(&columns)).filter(|b| *b != columns);
-    let written = of_bytes.clone().unwrap_or_else(|| columns.clone());
     let json = match &schema.shape {
-        Shape::Single(_) => JsonCodec::key(written),
-        Shape::Struct { .. } => JsonCodec::new(written),
+        Shape::Single(_) => JsonCodec::key(columns),
+        Shape::Struct { .. } => JsonCodec::new(columns),
     };
+    let json = json.decimals_unscaled(!numeric);
     let registry = Arc::clone(&registered.registry);
     let codec = JsonSchemaCodec::with_declaration(registry, subject, json, declaration);
-    if of_bytes.is_none() {
-        return Box::new(move |row, out| codec.encode_row(row, out));
+    Box::new(move |row, out| codec.encode_row(row, out))
+}
+
+/// What is known of a struct's fields; empty for a single value.
+pub(super) fn known_of(schema: &ConnectSchema) -> Vec<JsonField> {
+    match &schema.shape {
+        Shape::Single(_) => Vec::new(),
+        Shape::Struct { fields, .. } => fields.iter().map(to_json).collect(),
     }
-    Box::new(move |row, out| {
-        let cells = row.iter().zip(&columns.fields);
-        codec.encode_row(&cells.map(|(v, f)| decimals_as_bytes(v, &f.data_type)).collect(), out)
-    })
 }
 
-fn bytes_for_columns(columns: &Schema) -> Schema {
-    Schema::new(columns.fields.iter().map(|f| Field::new(&f.name, bytes_for(&f.data_type))).collect())
-}
-
-fn schema(shape: &JsonShape) -> ConnectSchema {
+/// The schema of a shape.
+pub(super) fn schema_of(shape: &JsonShape) -> ConnectSchema {
     let columns = shape.schema.fields.first().map(|f| f.data_type.clone());
     let of = match (shape.single, columns) {
         (true, Some(data_type)) => Shape::Single(data_type),
@@ -108,6 +105,6 @@ impl Converter for JsonSchemaConverter {
     }
 
     fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
-        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema)
+        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema_of)
     }
 }

@@ -15,7 +15,6 @@ mod avro;
 mod factory;
 mod json;
 mod json_registered;
-mod json_schema;
 mod memo;
 mod primitive;
 mod protobuf;

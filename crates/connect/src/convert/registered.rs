@@ -146,7 +146,11 @@ impl<S> Default for Shapes<S> {
 
 impl<S> Shapes<S> {
     /// What `derive` made, or makes now, of the shape.
-    fn get(&mut self, shape: &Arc<S>, derive: impl FnOnce(&S) -> ConnectSchema) -> Arc<ConnectSchema> {
+    pub(super) fn get(
+        &mut self,
+        shape: &Arc<S>,
+        derive: impl FnOnce(&S) -> ConnectSchema,
+    ) -> Arc<ConnectSchema> {
         if let Some((_, known)) = self.0.iter().find(|(s, _)| Arc::ptr_eq(s, shape)) {
             return Arc::clone(known);
         }

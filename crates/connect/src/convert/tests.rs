@@ -283,18 +283,3 @@ fn rows_and_arrow_are_written_as_the_same_json() {
     assert_eq!(of_rows.arena, of_arrow.arena);
     assert_eq!(of_rows.spans, of_arrow.spans);
 }
-
-#[test]
-fn big_integers_are_as_short_as_java_s() {
-    for (value, wanted) in [
-        (0, vec![0]),
-        (127, vec![127]),
-        (128, vec![0, 128]),
-        (-128, vec![128]),
-        (-129, vec![255, 127]),
-        (i128::from(i64::MAX), [vec![127], vec![255; 7]].concat()),
-    ] {
-        assert_eq!(super::json::big_integer(value), wanted);
-        assert_eq!(super::json::of_big_integer(&wanted), Some(value));
-    }
-}

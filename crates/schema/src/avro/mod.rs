@@ -104,9 +104,23 @@ impl AvroCodec {
         schema: Schema,
         role: Role,
     ) -> Result<Self, AvroError> {
+        Self::named(registry, subject, schema, role, KSQL_RECORD)
+    }
+
+    /// The same by another full name of the record.
+    ///
+    /// # Errors
+    /// As [`AvroCodec::new`]'s.
+    pub fn named(
+        registry: Arc<dyn SchemaRegistry>,
+        subject: impl Into<String>,
+        schema: Schema,
+        role: Role,
+        name: &str,
+    ) -> Result<Self, AvroError> {
         let declaration = match (role, schema.fields.as_slice()) {
-            (Role::Key, [only]) => avro_of_value(&only.data_type)?,
-            _ => avro_of_schema(KSQL_RECORD, &schema, &[])?,
+            (Role::Key, [only]) => avro_of_named_value(name, &only.data_type)?,
+            _ => avro_of_schema(name, &schema, &[])?,
         };
         let codec = Self::with_declaration(registry, subject, schema, role, declaration)?;
         // Its fields have no aliases, and null for default.

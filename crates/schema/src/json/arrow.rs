@@ -24,7 +24,7 @@ pub(super) enum Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(shape: &'a Shape) -> Self {
         match shape {
-            Shape::Leaf(_) => Self::Leaf,
+            Shape::Leaf(_) | Shape::Unscaled(_) => Self::Leaf,
             Shape::Array(element) => Self::Array(Box::new(Self::new(element))),
             Shape::Map(value) => Self::Map(Box::new(Self::new(value))),
             Shape::Struct(fields) => Self::Struct(ObjectReader::new(fields)),

@@ -5,6 +5,7 @@ use super::write;
 use crate::batch::wrong_type;
 use crate::cells::{Cells, span};
 use crate::failure::{Failure, Fallible};
+use crate::numeric::big_integer;
 use crate::{DataType, Value};
 
 /// Writes an object of the cells of row `i`.
@@ -39,6 +40,7 @@ pub(super) fn cell(out: &mut Vec<u8>, shape: &Shape, cells: &Cells<'_>, i: usize
         (Cells::Integer(a), _) => write::integer(out, a.value(i).into()),
         (Cells::BigInt(a), _) => write::integer(out, a.value(i)),
         (Cells::Double(a), _) => write::double(out, a.value(i))?,
+        (Cells::Decimal(a, _), Shape::Unscaled(_)) => write::bytes(out, &big_integer(a.value(i))),
         (Cells::Decimal(a, scale), _) => write::decimal(out, a.value(i), *scale),
         (Cells::Varchar(a), _) => write::string(out, a.value(i)),
         (Cells::Bytes(a), _) => write::bytes(out, a.value(i)),
@@ -88,6 +90,8 @@ pub(super) fn value(out: &mut Vec<u8>, shape: &Shape, v: &Value) -> Fallible<()>
     match (shape, v) {
         (_, Value::Null) => out.extend_from_slice(b"null"),
         (Shape::Leaf(data_type), v) => leaf(out, data_type, v)?,
+        (Shape::Unscaled(_), Value::Decimal(v)) => write::bytes(out, &big_integer(*v)),
+        (Shape::Unscaled(wanted), v) => return Err(wrong_type(wanted, v)),
         (Shape::Array(element), Value::Array(items)) => {
             out.push(b'[');
             for (at, item) in items.iter().enumerate() {

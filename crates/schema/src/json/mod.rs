@@ -24,6 +24,7 @@
 
 mod arrow;
 mod encode;
+pub(crate) mod envelope;
 mod key;
 #[cfg(test)]
 pub(crate) mod properties;
@@ -103,6 +104,14 @@ impl JsonCodec {
     #[must_use]
     pub fn unknown_fields_refused(mut self, yes: bool) -> Self {
         self.shape.set_rules(|rules| rules.known_only = yes);
+        self
+    }
+
+    /// Whether decimals are written as Base64 of their unscaled value, as Connect's `decimal.format=BASE64` has them; else as numbers.
+    /// They are read as numbers.
+    #[must_use]
+    pub fn decimals_unscaled(mut self, yes: bool) -> Self {
+        self.shape.set_unscaled(yes);
         self
     }
 

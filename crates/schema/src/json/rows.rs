@@ -37,7 +37,7 @@ pub(super) fn object(s: &mut Scanner<'_>, shape: &ObjectShape) -> Fallible<Vec<V
 /// Reads a value.
 pub(super) fn value(s: &mut Scanner<'_>, shape: &Shape) -> Fallible<Value> {
     let value = match shape {
-        Shape::Leaf(data_type) => leaf(s, data_type)?,
+        Shape::Leaf(data_type) | Shape::Unscaled(data_type) => leaf(s, data_type)?,
         Shape::Array(element) => match scalar::opening(s, b'[', "ARRAY")? {
             Some(open) => Some(array(s, open, element)?),
             None => None,

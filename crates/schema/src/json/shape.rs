@@ -8,6 +8,8 @@ use std::collections::HashMap;
 /// A type, with the names of its structs prepared.
 pub(super) enum Shape {
     Leaf(DataType),
+    /// A DECIMAL that is written as Base64 of its unscaled value.
+    Unscaled(DataType),
     Array(Box<Shape>),
     Map(Box<Shape>),
     Struct(ObjectShape),
@@ -25,9 +27,19 @@ impl Shape {
 
     fn set_rules(&mut self, change: impl Fn(&mut Rules) + Copy) {
         match self {
-            Self::Leaf(_) => {}
+            Self::Leaf(_) | Self::Unscaled(_) => {}
             Self::Array(inner) | Self::Map(inner) => inner.set_rules(change),
             Self::Struct(object) => object.set_rules(change),
+        }
+    }
+
+    fn set_unscaled(&mut self, yes: bool) {
+        match self {
+            Self::Leaf(data_type @ DataType::Decimal(..)) if yes => *self = Self::Unscaled(data_type.clone()),
+            Self::Unscaled(data_type) if !yes => *self = Self::Leaf(data_type.clone()),
+            Self::Leaf(_) | Self::Unscaled(_) => {}
+            Self::Array(inner) | Self::Map(inner) => inner.set_unscaled(yes),
+            Self::Struct(object) => object.set_unscaled(yes),
         }
     }
 }
@@ -102,6 +114,11 @@ impl ObjectShape {
     /// Whether a key names a field.
     pub(super) fn knows(&self, key: &str) -> bool {
         self.find(key).is_ok_and(|target| target.is_some())
+    }
+
+    /// How decimals are written, also in the objects within.
+    pub(super) fn set_unscaled(&mut self, yes: bool) {
+        self.fields.iter_mut().for_each(|shape| shape.set_unscaled(yes));
     }
 
     /// Changes the rules, also of the objects within.

@@ -46,7 +46,7 @@ const fn rules(name: &'static str, wraps: bool, unwraps: bool) -> Rules {
 const FORMATS: [Rules; 12] = [
     rules("JSON", true, true),
     Rules { infers: true, by_id: true, named: true, ..rules("JSON_SR", true, true) },
-    rules("JSON_ENVELOPE", true, true),
+    Rules { named: true, ..rules("JSON_ENVELOPE", true, true) },
     Rules { infers: true, by_id: true, named: true, ..rules("AVRO", true, true) },
     Rules { by_id: true, named: true, ..rules("AVRO_PLAIN", true, true) },
     Rules { by_id: true, named: true, ..rules("AVRO_SINGLE_OBJECT", true, true) },

@@ -4,7 +4,9 @@ use super::records::Record;
 use crate::cli::{Consume, Format};
 use crate::commands::registry;
 use anyhow::Result;
-use bd_schema::{AvroReader, Codec, JsonCodec};
+use bd_schema::{
+    AvroReader, Codec, JsonCodec, JsonSchemaReader, ProtobufReader, Row, Schema, SchemaRegistry, SchemaType,
+};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,15 +19,18 @@ const CODECS: usize = 1000;
 /// Prints records.
 pub(super) struct Printer {
     format: Format,
-    avro: Option<Avro>,
+    registered: Option<Registered>,
     failed: u64,
 }
 
-/// Confluent's framing: a zero byte, the schema's id, the message.
-struct Avro {
-    reader: AvroReader,
-    /// By schema id. A bare value is an object's only field, `value`.
-    codecs: HashMap<u32, Arc<JsonCodec>>,
+/// Confluent's framing: a zero byte, the schema's id, the message in Avro, JSON or Protobuf as the schema says.
+struct Registered {
+    registry: Arc<dyn SchemaRegistry>,
+    avro: AvroReader,
+    json: JsonSchemaReader,
+    protobuf: ProtobufReader,
+    /// By schema id and, of Protobuf, message. A bare value is an object's only field, `value`.
+    codecs: HashMap<(u32, Option<String>), Arc<JsonCodec>>,
 }
 
 impl Printer {
@@ -34,17 +39,14 @@ impl Printer {
             Format::Value if args.cluster.json => Format::Json,
             format => format,
         };
-        let avro = match args.registry.as_deref() {
+        let registered = match args.registry.as_deref() {
             None => None,
-            Some(url) => {
-                let registry = registry(url, &args.registry_property)?;
-                Some(Avro { reader: AvroReader::new(Arc::new(registry)), codecs: HashMap::new() })
-            }
+            Some(url) => Some(Registered::new(Arc::new(registry(url, &args.registry_property)?))),
         };
-        Ok(Self { format, avro, failed: 0 })
+        Ok(Self { format, registered, failed: 0 })
     }
 
-    /// Keys and values that looked like Avro and could not be decoded.
+    /// Keys and values that looked like ones with a schema and could not be decoded.
     pub(super) fn failed(&self) -> u64 {
         self.failed
     }
@@ -109,10 +111,10 @@ impl Printer {
 
     /// What the registry's schema says; `None` for bytes without its framing, or that are not what they should be.
     fn decoded(&mut self, record: &Record<'_>, what: &str, bytes: Option<&[u8]>) -> Option<Value> {
-        let (avro, bytes) = (self.avro.as_mut()?, bytes?);
+        let (registered, bytes) = (self.registered.as_mut()?, bytes?);
         let [0, a, b, c, d, ..] = bytes else { return None };
         let id = u32::from_be_bytes([*a, *b, *c, *d]);
-        match avro.decode(id, bytes) {
+        match registered.decode(id, bytes) {
             Ok(value) => Some(value),
             Err(reason) => {
                 let Record { topic, partition, offset, .. } = record;
@@ -124,17 +126,50 @@ impl Printer {
     }
 }
 
-impl Avro {
+impl Registered {
+    fn new(registry: Arc<dyn SchemaRegistry>) -> Self {
+        let avro = AvroReader::new(Arc::clone(&registry));
+        let json = JsonSchemaReader::new(Arc::clone(&registry));
+        let protobuf = ProtobufReader::new(Arc::clone(&registry));
+        Self { registry, avro, json, protobuf, codecs: HashMap::new() }
+    }
+
     fn decode(&mut self, id: u32, bytes: &[u8]) -> Result<Value, String> {
-        let (shape, row) = self.reader.decode(bytes).map_err(|e| e.reason)?;
+        // What the registry does not know is Avro as likely as anything; its reader says why it cannot be read.
+        match self.registry.schema(id).map_or(SchemaType::Avro, |s| s.schema_type) {
+            SchemaType::Avro => {
+                let (shape, row) = self.avro.decode(bytes).map_err(|e| e.reason)?;
+                self.json(id, None, &shape.schema, shape.single, &row)
+            }
+            SchemaType::Json => {
+                let (shape, row) = self.json.decode(bytes).map_err(|e| e.reason)?;
+                self.json(id, None, &shape.schema, shape.single, &row)
+            }
+            SchemaType::Protobuf => {
+                let (shape, row) = self.protobuf.decode(bytes).map_err(|e| e.reason)?;
+                self.json(id, Some(shape.name.clone()), &shape.schema, false, &row)
+            }
+        }
+    }
+
+    /// A row as JSON; `single` is a bare value.
+    fn json(
+        &mut self,
+        id: u32,
+        message: Option<String>,
+        schema: &Schema,
+        single: bool,
+        row: &Row,
+    ) -> Result<Value, String> {
         if self.codecs.len() >= CODECS {
             self.codecs.clear();
         }
-        let codec = self.codecs.entry(id).or_insert_with(|| Arc::new(JsonCodec::new(shape.schema.clone())));
+        let made = || Arc::new(JsonCodec::new(schema.clone()));
+        let codec = self.codecs.entry((id, message)).or_insert_with(made);
         let mut json = Vec::new();
-        codec.encode_row(&row, &mut json).map_err(|e| e.to_string())?;
+        codec.encode_row(row, &mut json).map_err(|e| e.to_string())?;
         let mut value: Value = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
-        match value.as_object_mut().filter(|_| shape.single) {
+        match value.as_object_mut().filter(|_| single) {
             Some(object) => Ok(object.remove("value").unwrap_or_default()),
             None => Ok(value),
         }

@@ -11,7 +11,7 @@ use crate::operator::{Operator, Output, StateWriter};
 use crate::operators::build;
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use bd_schema::{DataType, Field, FormatOptions};
+use bd_schema::{DataType, Field};
 use bd_sql::catalog::{SourceDef, SourceKind};
 use bd_sql::expr::{BinaryOp, Expr};
 use bd_sql::plan::{ChangelogMode, Node, Plan};
@@ -244,9 +244,9 @@ fn scan(columns: &str, kind: SourceKind) -> Plan {
         topic: "s".into(),
         columns: Vec::new(),
         key_format: "NONE".into(),
-        key_options: FormatOptions::default(),
+        key_options: bd_schema::FormatOptions::default(),
         value_format: "JSON".into(),
-        value_options: FormatOptions::default(),
+        value_options: bd_schema::FormatOptions::default(),
         timestamp: None,
         lateness_ms: 0,
         late_topic: "s-late".into(),

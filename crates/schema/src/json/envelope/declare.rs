@@ -1,7 +1,15 @@
-//! Schemas as `JsonConverter` writes them into each record.
+//! Schemas as Connect's `JsonConverter` writes them into each record.
+//!
+//! | type | Connect's |
+//! |---|---|
+//! | `BOOLEAN`, `INTEGER`, `BIGINT`, `DOUBLE`, `VARCHAR`, `BYTES` | `boolean`, `int32`, `int64`, `double`, `string`, `bytes` |
+//! | `DECIMAL`, `DATE`, `TIME`, `TIMESTAMP` | `bytes`, `int32`, `int32`, `int64` of the name `org.apache.kafka.connect.data...` |
+//! | `ARRAY`, `MAP`, `STRUCT` | `array`, `map` of string keys, `struct` |
+//!
+//! `int8` and `int16` are read as INTEGER, `float` as DOUBLE.
 
-use crate::sdk::{ConnectField, ConnectSchema, Shape};
-use bd_schema::{DataType, Field, Schema};
+use crate::json_schema::{JsonField, JsonShape};
+use crate::{DataType, Field, Schema};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -12,17 +20,30 @@ const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 /// A schema nested deeper is refused.
 const DEEPEST: usize = 64;
 
-/// The JSON of a schema; values are optional as a whole, as records are where tombstones stand beside them.
-pub(super) fn to_json(schema: &ConnectSchema) -> Value {
-    let mut json = match &schema.shape {
-        Shape::Single(data_type) => type_json(data_type, &ConnectField::default()),
-        Shape::Struct { schema, fields } => struct_json(&schema.fields, fields),
-    };
+/// The schema of a struct of that name; `known` says more of each field, in their order, and may be shorter. Values are never null as
+/// a whole, as records are where tombstones stand beside them.
+pub(crate) fn of_struct(name: Option<&str>, fields: &[Field], known: &[JsonField]) -> Value {
+    let mut json = struct_json(fields, known);
     json.insert("optional".into(), Value::Bool(false));
-    if let Some(name) = &schema.name {
-        json.insert("name".into(), Value::from(name.as_str()));
+    if let Some(name) = name {
+        json.insert("name".into(), Value::from(name));
     }
     Value::Object(json)
+}
+
+/// The schema of a single value.
+pub(crate) fn of_value(data_type: &DataType) -> Value {
+    let mut json = type_json(data_type, &JsonField::default());
+    json.insert("optional".into(), Value::Bool(false));
+    Value::Object(json)
+}
+
+/// The schema (Connect's JSON, as text) of the records of a shape's columns.
+pub fn envelope_schema_of(name: Option<&str>, schema: &Schema, fields: &[JsonField], single: bool) -> String {
+    match schema.fields.as_slice() {
+        [only] if single => of_value(&only.data_type).to_string(),
+        columns => of_struct(name, columns, fields).to_string(),
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -32,8 +53,8 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn struct_json(fields: &[Field], known: &[ConnectField]) -> Map<String, Value> {
-    let none = ConnectField::default();
+fn struct_json(fields: &[Field], known: &[JsonField]) -> Map<String, Value> {
+    let none = JsonField::default();
     let fields = fields.iter().enumerate().map(|(i, field)| {
         let known = known.get(i).unwrap_or(&none);
         let mut json = type_json(&field.data_type, known);
@@ -47,9 +68,9 @@ fn struct_json(fields: &[Field], known: &[ConnectField]) -> Map<String, Value> {
     object(json!({ "type": "struct", "fields": fields.collect::<Vec<_>>() }))
 }
 
-fn type_json(data_type: &DataType, known: &ConnectField) -> Map<String, Value> {
+fn type_json(data_type: &DataType, known: &JsonField) -> Map<String, Value> {
     let optional = |data_type: &DataType| {
-        let mut json = type_json(data_type, &ConnectField::default());
+        let mut json = type_json(data_type, &JsonField::default());
         json.insert("optional".into(), Value::Bool(true));
         json
     };
@@ -79,30 +100,37 @@ fn type_json(data_type: &DataType, known: &ConnectField) -> Map<String, Value> {
     }
 }
 
-/// The schema of that JSON.
+/// The columns of a schema's JSON text.
 ///
 /// # Errors
 /// What is not Connect's, or has no counterpart here.
-pub(super) fn of_json(json: &Value) -> Result<ConnectSchema, String> {
-    let (data_type, known) = read(json, 0)?;
+pub(super) fn shape_of(text: &[u8]) -> Result<JsonShape, String> {
+    let json: Value = serde_json::from_slice(text).map_err(|e| format!("the schema is not JSON: {e}"))?;
+    let (data_type, known) = read(&json, 0)?;
     let name = json.get("name").and_then(Value::as_str).map(str::to_owned);
+    let text = String::from_utf8_lossy(text).into();
     Ok(match data_type {
-        DataType::Struct(fields) => ConnectSchema {
+        DataType::Struct(fields) => JsonShape {
             name,
-            shape: Shape::Struct { schema: Schema::new(fields.to_vec()), fields: known.fields },
-            avro: None,
+            schema: Schema::new(fields.to_vec()),
+            fields: known.fields,
+            single: false,
+            text,
         },
-        other => ConnectSchema { name: None, shape: Shape::Single(other), avro: None },
+        other => {
+            let schema = Schema::new(vec![Field::new("value", other)]);
+            JsonShape { name: None, schema, fields: vec![known], single: true, text }
+        }
     })
 }
 
-fn read(json: &Value, depth: usize) -> Result<(DataType, ConnectField), String> {
+fn read(json: &Value, depth: usize) -> Result<(DataType, JsonField), String> {
     if depth > DEEPEST {
         return Err(format!("the schema is nested deeper than {DEEPEST}"));
     }
     let kind = json.get("type").and_then(Value::as_str).ok_or("the schema has no type")?;
     let name = json.get("name").and_then(Value::as_str);
-    let mut known = ConnectField {
+    let mut known = JsonField {
         required: json.get("optional").and_then(Value::as_bool) == Some(false),
         semantic: name.map(str::to_owned),
         fields: Vec::new(),
