@@ -23,7 +23,7 @@ pub struct WantedSchema {
     pub topic: String,
     /// Of its keys or its values.
     pub role: Role,
-    /// The format: `AVRO`, `JSON_SR` or `PROTOBUF`.
+    /// The format whose schemas these are: `AVRO`, `JSON_SR` or `PROTOBUF`.
     pub format: &'static str,
     /// What is said of it beside its name; its id where it is given.
     pub options: FormatOptions,
@@ -56,7 +56,9 @@ fn of_create(create: &Create) -> Res<Vec<WantedSchema>> {
         let rules = stated.format.map_or_else(|| format(default, span), |(rules, _)| Ok(rules))?;
         let options = stated.options(rules, role)?;
         if is_wanted(stated, rules, role, has)? {
-            wanted.push(WantedSchema { topic: topic.clone(), role, format: rules.name, options });
+            // Other framings of Avro have Avro's schemas.
+            let format = if rules.name.starts_with("AVRO") { "AVRO" } else { rules.name };
+            wanted.push(WantedSchema { topic: topic.clone(), role, format, options });
         }
     }
     Ok(wanted)
@@ -64,13 +66,13 @@ fn of_create(create: &Create) -> Res<Vec<WantedSchema>> {
 
 fn is_wanted(stated: &Stated, rules: &Rules, role: Role, has_columns: bool) -> Res<bool> {
     match stated.schema_id {
-        Some((_, span)) if has_columns && rules.infers => {
+        Some((_, span)) if has_columns => {
             let name = role.to_string().to_uppercase();
             let message =
                 format!("Table elements and {name}_SCHEMA_ID cannot both exist for create statement.");
             fail(span, message, format!("remove the columns of the {role}, or the id"))
         }
-        _ => Ok(rules.infers && !has_columns),
+        given => Ok((rules.infers || given.is_some()) && !has_columns),
     }
 }
 

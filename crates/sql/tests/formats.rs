@@ -269,6 +269,11 @@ fn columns_are_asked_for_where_a_format_with_schemas_has_none() {
         ),
         [(value, "AVRO", Some(7))]
     );
+    assert_eq!(
+        wanted("CREATE STREAM s WITH (kafka_topic='t', value_format='AVRO_PLAIN', VALUE_SCHEMA_ID=7)"),
+        [(value, "AVRO", Some(7))]
+    );
+    assert_eq!(wanted("CREATE STREAM s WITH (kafka_topic='t', value_format='AVRO_PLAIN')"), []);
     assert_eq!(wanted("CREATE STREAM s (v INT) WITH (kafka_topic='t', value_format='AVRO')"), []);
     assert_eq!(wanted("CREATE STREAM s WITH (kafka_topic='t', value_format='PROTOBUF_NOSR')"), []);
     let both = "CREATE STREAM s (v INT) WITH (kafka_topic='t', value_format='AVRO', VALUE_SCHEMA_ID=7)";

@@ -181,7 +181,7 @@ fn records_that_are_no_avro_are_dead_letters_with_their_reasons() {
     let small = &world.small;
     small.sql(
         "CREATE STREAM s (id BIGINT) WITH (kafka_topic = 's', value_format = 'AVRO', partitions = 1);
-         CREATE STREAM a AS SELECT id FROM s EMIT CHANGES;
+         CREATE STREAM a WITH (value_format = 'JSON') AS SELECT id FROM s EMIT CHANGES;
          INSERT INTO s (id) VALUES (1);",
     );
     let first = small.wait_rows("s", 1)[0].clone();
@@ -221,7 +221,7 @@ fn while_the_registry_is_away_queries_wait_and_then_go_on_without_a_dead_letter(
     small.sql(
         "CREATE STREAM s (id BIGINT) WITH (kafka_topic = 's', value_format = 'AVRO', partitions = 1);
          CREATE STREAM j (id BIGINT) WITH (kafka_topic = 'j', value_format = 'JSON', partitions = 1);
-         CREATE STREAM reads AS SELECT id FROM s EMIT CHANGES;
+         CREATE STREAM reads WITH (value_format = 'JSON') AS SELECT id FROM s EMIT CHANGES;
          CREATE STREAM writes WITH (value_format = 'AVRO') AS SELECT id FROM j EMIT CHANGES;",
     );
     let push = small.push("SELECT id FROM s EMIT CHANGES;", true);

@@ -367,11 +367,11 @@ fn no_codec(error: UnknownFormat) -> EngineError {
 /// # Errors
 /// What is missing.
 pub fn check_formats(source: &SourceDef, codecs: &Codecs) -> Result<(), EngineError> {
+    check_given(source, codecs)?;
     if !source.key_columns().is_empty() {
         key_codec(source, codecs)?;
     }
-    value_codec(source, &source.value_schema(), codecs)?;
-    check_given(source, codecs)
+    value_codec(source, &source.value_schema(), codecs).map(drop)
 }
 
 /// # Errors

@@ -158,7 +158,12 @@ impl Sink {
 /// Whether NULL in a source's only value column is written as a null value, as ksqlDB does: where the value is the column itself, or
 /// there is none.
 pub(super) fn null_is_null(def: &SourceDef) -> bool {
-    def.value_options.bare(Role::Value) || matches!(def.value_format.as_str(), "KAFKA" | "RAW" | "NONE")
+    match def.value_format.as_str() {
+        "KAFKA" | "RAW" | "NONE" => true,
+        // An empty field is its NULL.
+        "DELIMITED" => false,
+        _ => def.value_options.bare(Role::Value),
+    }
 }
 
 /// Where each row stands among those that were encoded, asked for in order.
