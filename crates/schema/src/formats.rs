@@ -3,8 +3,8 @@
 use crate::avro::{
     AvroCodec, AvroDatumCodec, AvroError, AvroFraming, KSQL_RECORD, avro_of_named_value, avro_of_schema,
 };
-use crate::inference::message_of;
 use crate::json_schema::{Decimals, json_schema_of};
+use crate::ksql_columns::message_of;
 use crate::protobuf::protobuf_of_schema;
 use crate::{
     Codec, DelimitedCodec, FormatOptions, InvalidSchema, JsonCodec, JsonEnvelopeCodec, JsonSchemaCodec,

@@ -1,4 +1,4 @@
-//! The columns that a registered schema describes: what `CREATE STREAM` without columns asks a registry for.
+//! The columns that a registered schema has in ksqlDB: what `CREATE STREAM` without columns asks a registry for.
 
 use crate::avro::schema_of_avro;
 use crate::json_schema::JsonDefinition;
