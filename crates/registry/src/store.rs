@@ -428,7 +428,7 @@ mod tests {
         use Standing::{Repair, Schema};
         let purge = || Change::Purge { subject: "b".into(), version: 1 };
         let (int, long) = ("\"int\"", "\"long\"");
-        let overtaken = vec![(schema("a", 1, 1, int), Schema), (schema("b", 1, 1, long), Schema)];
+        let overtaken = [(schema("a", 1, 1, int), Schema), (schema("b", 1, 1, long), Schema)];
         let with = |more: Vec<(Change, Standing)>| after(overtaken.iter().cloned().chain(more).collect());
         assert_eq!(with(vec![(purge(), Repair)]), (Some(1), None, vec![]));
         // Its writer has decided anew before the repair comes.
