@@ -15,6 +15,7 @@
 //!   destination orders versions by offset.
 //! * `JsonConverter` with `schemas.enable=false` gives sinks the documents as bytes. Transforms see the types that each document
 //!   shows (whole numbers are `BIGINT`, others `DOUBLE`; an array of mixed types becomes one of strings) and give documents again.
+//! * A NULL stays NULL where its field has a default (Kafka's `replace.null.with.default=false`).
 //! * There is one worker: no rebalances, no `/admin/loggers`.
 
 mod convert;

@@ -22,25 +22,18 @@ impl Columns {
     /// # Errors
     /// The text is no schema of its type, or its types have no columns: they hold themselves, or unfold to too many.
     pub fn of(schema: &SchemaText) -> Result<Self, InvalidSchema> {
-        match schema.schema_type {
-            SchemaType::Avro => {
-                let shape = rows_of_avro(&schema.whole()).map_err(|e| InvalidSchema(e.to_string()))?;
-                let required = shape.fields.iter().map(|f| f.required).collect();
-                Ok(Self { name: shape.name, schema: shape.schema, required })
-            }
-            SchemaType::Json => {
-                let shape = JsonDefinition::parse(schema)?.shape()?;
-                let required = shape.fields.iter().map(|f| f.required).collect();
-                Ok(Self { name: shape.name, schema: shape.schema, required })
-            }
+        let shape = match schema.schema_type {
+            SchemaType::Avro => rows_of_avro(&schema.whole()).map_err(|e| InvalidSchema(e.to_string()))?,
+            SchemaType::Json => JsonDefinition::parse(schema)?.shape()?,
             SchemaType::Protobuf => {
                 let definition = ProtobufDefinition::parse(schema)?;
                 let name = definition.name();
                 let name = name.ok_or_else(|| InvalidSchema("the schema declares no message".into()))?;
-                let shape = definition.shape(&name)?;
-                Ok(Self { name: Some(shape.name), schema: shape.schema, required: shape.required })
+                definition.shape(&name)?
             }
-        }
+        };
+        let required = shape.fields.iter().map(|f| f.required).collect();
+        Ok(Self { name: shape.name, schema: shape.schema, required })
     }
 }
 

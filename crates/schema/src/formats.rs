@@ -5,11 +5,10 @@ use crate::avro::{
 };
 use crate::json_schema::{Decimals, json_schema_of};
 use crate::ksql_columns::message_of;
-use crate::protobuf::protobuf_of_schema;
 use crate::{
-    Codec, DelimitedCodec, FormatOptions, InvalidSchema, JsonCodec, JsonEnvelopeCodec, JsonSchemaCodec,
-    KafkaCodec, NoneCodec, ProtobufCodec, ProtobufDefinition, RegistryError, Schema, SchemaRegistry,
-    SchemaText, SchemaType,
+    Codec, ConnectField, DelimitedCodec, FormatOptions, InvalidSchema, JsonCodec, JsonEnvelopeCodec,
+    JsonSchemaCodec, KafkaCodec, NoneCodec, ProtobufCodec, ProtobufDefinition, RegistryError, Schema,
+    SchemaRegistry, SchemaText, SchemaType,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -259,7 +258,7 @@ impl Wanted<'_> {
     fn avro_declaration(&self) -> Result<String, AvroError> {
         let name = self.options.full_name.as_deref().unwrap_or(KSQL_RECORD);
         match (self.layout(), self.schema.fields.as_slice()) {
-            (Role::Key, [only]) => avro_of_named_value(name, &only.data_type),
+            (Role::Key, [only]) => avro_of_named_value(name, &only.data_type, &ConnectField::default()),
             _ => avro_of_schema(name, &self.schema, &[]),
         }
     }
@@ -304,10 +303,7 @@ impl Wanted<'_> {
                 let (index, _) = message_of(&definition, name, role).map_err(refused)?;
                 ProtobufCodec::with_declaration(registry, subject, self.schema, text.text.clone(), &[index])
             }
-            None => {
-                let declaration = protobuf_of_schema(name, &self.schema, &[]).map_err(refused)?;
-                ProtobufCodec::with_declaration(registry, subject, self.schema, declaration, &[0])
-            }
+            None => ProtobufCodec::named(registry, subject, self.schema, name),
         };
         Ok(Arc::new(codec.map_err(refused)?))
     }

@@ -24,6 +24,7 @@ mod column;
 mod columns;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod connect;
 mod definition;
 mod delimited;
 mod failure;
@@ -52,6 +53,7 @@ pub use cells::arrow_to_rows;
 pub use client::{PropertyError, RegistryClient};
 pub use codec::{Codec, Decoded, Encoded, RecordError};
 pub use columns::Columns;
+pub use connect::{ConnectField, ConnectMeta, Narrow, RecordShape};
 pub use definition::{Definition, Incompatibility, InvalidSchema};
 pub use delimited::{DelimitedCodec, Delimiter, InvalidDelimiter};
 pub use formats::{Codecs, FORMATS, Role, UnknownFormat};

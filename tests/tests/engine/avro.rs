@@ -3,7 +3,7 @@
 use bd_e2e::small::{Rec, Small, pushed};
 use bd_engine::runtime::query::QueryConfig;
 use bd_engine::runtime::status::QueryState;
-use bd_schema::avro::AvroShape;
+use bd_schema::RecordShape;
 use bd_schema::{
     AvroCodec, AvroReader, Codec, Codecs, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role,
     Row, Schema, SchemaRegistry, SchemaText, Value,
@@ -73,7 +73,7 @@ impl World {
         out
     }
 
-    fn read(&self, bytes: &[u8]) -> (Arc<AvroShape>, Row) {
+    fn read(&self, bytes: &[u8]) -> (Arc<RecordShape>, Row) {
         AvroReader::new(self.line.clone()).decode(bytes).unwrap()
     }
 

@@ -3,9 +3,9 @@
 
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
-use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
-use bd_schema::avro::{AvroCodec, AvroField, AvroReader, AvroShape, avro_of_schema, avro_of_value};
-use bd_schema::{Codec, SchemaRegistry};
+use crate::sdk::{Cells, ConfigError, ConnectSchema, Shape};
+use bd_schema::avro::{AvroCodec, AvroReader, avro_of_record, avro_of_value};
+use bd_schema::{Codec, RecordShape, SchemaRegistry};
 use std::sync::Arc;
 
 /// Confluent's name for a record without one.
@@ -15,7 +15,7 @@ struct AvroConverter {
     registered: Registered,
     reader: AvroReader,
     writers: Writers,
-    shapes: Shapes<AvroShape>,
+    shapes: Shapes,
 }
 
 pub(super) fn open(
@@ -28,30 +28,15 @@ pub(super) fn open(
     Ok(Box::new(AvroConverter { registered, reader, writers, shapes }))
 }
 
-fn to_avro(field: &ConnectField) -> AvroField {
-    AvroField {
-        required: field.required,
-        semantic: field.semantic.clone(),
-        fields: field.fields.iter().map(to_avro).collect(),
-    }
-}
-
-fn of_avro(field: &AvroField) -> ConnectField {
-    ConnectField {
-        required: field.required,
-        semantic: field.semantic.clone(),
-        fields: field.fields.iter().map(of_avro).collect(),
-    }
-}
-
 fn writer(registered: &Registered, topic: &str, schema: &ConnectSchema) -> Result<RowWriter, String> {
     let name = schema.name.as_deref().unwrap_or(DEFAULT_NAME);
     let declaration = match (&schema.avro, &schema.shape) {
         (Some(avro), _) => avro.to_string(),
-        (None, Shape::Single(data_type)) => avro_of_value(data_type).map_err(|e| e.to_string())?,
-        (None, Shape::Struct { schema, fields }) => {
-            let fields: Vec<AvroField> = fields.iter().map(to_avro).collect();
-            avro_of_schema(name, schema, &fields).map_err(|e| e.to_string())?
+        (None, Shape::Single(data_type)) => {
+            avro_of_value(data_type, &schema.as_field().1).map_err(|e| e.to_string())?
+        }
+        (None, Shape::Struct { schema: columns, fields }) => {
+            avro_of_record(name, columns, fields, &schema.meta).map_err(|e| e.to_string())?
         }
     };
     let subject = registered.subject(topic, name);
@@ -62,15 +47,9 @@ fn writer(registered: &Registered, topic: &str, schema: &ConnectSchema) -> Resul
     Ok(Box::new(move |row, out| codec.encode_row(row, out)))
 }
 
-fn schema(shape: &AvroShape) -> ConnectSchema {
-    let columns = shape.schema.fields.first().map(|f| f.data_type.clone());
-    let of = match (shape.single, columns) {
-        (true, Some(data_type)) => Shape::Single(data_type),
-        _ => {
-            Shape::Struct { schema: shape.schema.clone(), fields: shape.fields.iter().map(of_avro).collect() }
-        }
-    };
-    ConnectSchema { name: shape.name.clone(), shape: of, avro: Some(Arc::clone(&shape.avro)) }
+/// With its declaration: what is passed on unchanged is registered unchanged.
+fn schema(shape: &RecordShape) -> ConnectSchema {
+    ConnectSchema { avro: Some(Arc::clone(&shape.text)), ..ConnectSchema::read(shape) }
 }
 
 impl Converter for AvroConverter {

@@ -1,12 +1,10 @@
 //! `org.apache.kafka.connect.json.JsonConverter`.
 
-use super::json_registered::{known_of, schema_of};
 use super::primitive::{bytes, each};
 use super::registered::Shapes;
 use super::runs::RunsBuilder;
 use super::{ConvertError, Converter, Memo, Payloads, Runs};
-use crate::sdk::{Cells, Config, ConfigError, ConnectSchema, Shape};
-use bd_schema::json_schema::JsonShape;
+use crate::sdk::{Cells, Config, ConfigError, ConnectSchema};
 use bd_schema::{
     Codec, Encoded, Enveloped, JsonCodec, JsonEnvelopeCodec, JsonEnvelopeReader, RecordError, Role, Row,
     envelope_schema_of,
@@ -24,7 +22,7 @@ pub(super) struct JsonConverter {
     role: Role,
     writers: Memo<Box<dyn Codec>>,
     reader: JsonEnvelopeReader,
-    shapes: Shapes<JsonShape>,
+    shapes: Shapes,
 }
 
 impl JsonConverter {
@@ -37,9 +35,10 @@ impl JsonConverter {
 
     fn writer(&self, schema: &ConnectSchema) -> Box<dyn Codec> {
         let columns = schema.columns().into_owned();
-        let (name, known) = (schema.name.as_deref(), known_of(schema));
-        let single = matches!(schema.shape, Shape::Single(_));
-        let declaration = envelope_schema_of(name, &columns, &known, single);
+        let (data_type, mut known) = schema.as_field();
+        known.required = true;
+        let declaration = envelope_schema_of(&data_type, &known);
+        let single = schema.is_single();
         let codec = if single { JsonCodec::key(columns) } else { JsonCodec::new(columns) };
         let codec = codec.decimals_unscaled(!self.numeric);
         match self.schemas {
@@ -84,7 +83,7 @@ impl JsonConverter {
                 let (schema, row) = crate::transform::infer(&json);
                 Some((Arc::new(schema), row))
             }
-            Enveloped::Row(shape, row) => Some((self.shapes.get(&shape, schema_of), row)),
+            Enveloped::Row(shape, row) => Some((self.shapes.get(&shape, ConnectSchema::read), row)),
         })
     }
 }

@@ -6,9 +6,9 @@
 use super::json::numeric_decimals;
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
-use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
+use crate::sdk::{Cells, ConfigError, ConnectSchema, Shape};
 use bd_schema::json_schema::{
-    Decimals, JsonField, JsonSchemaCodec, JsonSchemaReader, JsonShape, json_schema_of, json_schema_of_value,
+    Decimals, JsonSchemaCodec, JsonSchemaReader, json_schema_of_record, json_schema_of_value,
 };
 use bd_schema::{Codec, JsonCodec, SchemaRegistry};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ struct JsonSchemaConverter {
     numeric: bool,
     reader: JsonSchemaReader,
     writers: Writers,
-    shapes: Shapes<JsonShape>,
+    shapes: Shapes,
 }
 
 pub(super) fn open(
@@ -35,28 +35,12 @@ pub(super) fn open(
     Ok(Box::new(JsonSchemaConverter { registered, numeric, reader, writers, shapes }))
 }
 
-fn to_json(field: &ConnectField) -> JsonField {
-    JsonField {
-        required: field.required,
-        semantic: field.semantic.clone(),
-        fields: field.fields.iter().map(to_json).collect(),
-    }
-}
-
-fn of_json(field: &JsonField) -> ConnectField {
-    ConnectField {
-        required: field.required,
-        semantic: field.semantic.clone(),
-        fields: field.fields.iter().map(of_json).collect(),
-    }
-}
-
 fn writer(registered: &Registered, numeric: bool, topic: &str, schema: &ConnectSchema) -> RowWriter {
     let decimals = if numeric { Decimals::Numeric } else { Decimals::Base64 };
     let declaration = match &schema.shape {
-        Shape::Single(data_type) => json_schema_of_value(data_type, decimals),
-        Shape::Struct { schema: columns, .. } => {
-            json_schema_of(schema.name.as_deref(), columns, &known_of(schema), decimals)
+        Shape::Single(data_type) => json_schema_of_value(data_type, &schema.as_field().1, decimals),
+        Shape::Struct { schema: columns, fields } => {
+            json_schema_of_record(schema.name.as_deref(), columns, fields, &schema.meta, decimals)
         }
     };
     let subject = registered.subject(topic, schema.name.as_deref().unwrap_or_default());
@@ -69,26 +53,6 @@ fn writer(registered: &Registered, numeric: bool, topic: &str, schema: &ConnectS
     let registry = Arc::clone(&registered.registry);
     let codec = JsonSchemaCodec::with_declaration(registry, subject, json, declaration);
     Box::new(move |row, out| codec.encode_row(row, out))
-}
-
-/// What is known of a struct's fields; empty for a single value.
-pub(super) fn known_of(schema: &ConnectSchema) -> Vec<JsonField> {
-    match &schema.shape {
-        Shape::Single(_) => Vec::new(),
-        Shape::Struct { fields, .. } => fields.iter().map(to_json).collect(),
-    }
-}
-
-/// The schema of a shape.
-pub(super) fn schema_of(shape: &JsonShape) -> ConnectSchema {
-    let columns = shape.schema.fields.first().map(|f| f.data_type.clone());
-    let of = match (shape.single, columns) {
-        (true, Some(data_type)) => Shape::Single(data_type),
-        _ => {
-            Shape::Struct { schema: shape.schema.clone(), fields: shape.fields.iter().map(of_json).collect() }
-        }
-    };
-    ConnectSchema { name: shape.name.clone(), shape: of, avro: None }
 }
 
 impl Converter for JsonSchemaConverter {
@@ -105,6 +69,6 @@ impl Converter for JsonSchemaConverter {
     }
 
     fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
-        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema_of)
+        self.shapes.decode(payloads, |payload| self.reader.decode(payload), ConnectSchema::read)
     }
 }

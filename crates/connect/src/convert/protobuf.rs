@@ -5,8 +5,8 @@
 
 use super::registered::{Registered, RowWriter, Shapes, Writers, encode};
 use super::{ConvertError, Converter, ConverterConfig, Payloads, Runs};
-use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
-use bd_schema::protobuf::{ProtobufCodec, ProtobufReader, ProtobufShape, protobuf_of_schema};
+use crate::sdk::{Cells, ConfigError, ConnectSchema, Shape};
+use bd_schema::protobuf::{ProtobufCodec, ProtobufReader, protobuf_of_schema};
 use bd_schema::{Codec, SchemaRegistry};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ struct ProtobufConverter {
     registered: Registered,
     reader: ProtobufReader,
     writers: Writers,
-    shapes: Shapes<ProtobufShape>,
+    shapes: Shapes,
 }
 
 pub(super) fn open(
@@ -32,24 +32,16 @@ pub(super) fn open(
 
 fn writer(registered: &Registered, topic: &str, schema: &ConnectSchema) -> Result<RowWriter, String> {
     let columns = schema.columns().into_owned();
-    let required: Vec<bool> = match &schema.shape {
-        Shape::Single(_) => Vec::new(),
-        Shape::Struct { fields, .. } => fields.iter().map(|f| f.required).collect(),
+    let (name, known) = match &schema.shape {
+        Shape::Single(_) => (None, vec![schema.as_field().1]),
+        Shape::Struct { fields, .. } => (schema.name.as_deref(), fields.clone()),
     };
-    let declaration =
-        protobuf_of_schema(schema.name.as_deref(), &columns, &required).map_err(|e| e.to_string())?;
+    let declaration = protobuf_of_schema(name, &columns, &known).map_err(|e| e.to_string())?;
     let subject = registered.subject(topic, schema.name.as_deref().unwrap_or(DEFAULT_NAME));
     let registry = Arc::clone(&registered.registry);
     let codec = ProtobufCodec::with_declaration(registry, subject, columns, declaration, &[0]);
     let codec = codec.map_err(|e| e.to_string())?;
     Ok(Box::new(move |row, out| codec.encode_row(row, out)))
-}
-
-fn schema(shape: &ProtobufShape) -> ConnectSchema {
-    let field = |required: &bool| ConnectField { required: *required, ..ConnectField::default() };
-    let fields = shape.required.iter().map(field).collect();
-    let of = Shape::Struct { schema: shape.schema.clone(), fields };
-    ConnectSchema { name: Some(shape.name.clone()), shape: of, avro: None }
 }
 
 impl Converter for ProtobufConverter {
@@ -63,6 +55,6 @@ impl Converter for ProtobufConverter {
     }
 
     fn decode(&mut self, _topic: &str, payloads: &[Option<&[u8]>]) -> Result<Runs, ConvertError> {
-        self.shapes.decode(payloads, |payload| self.reader.decode(payload), schema)
+        self.shapes.decode(payloads, |payload| self.reader.decode(payload), ConnectSchema::read)
     }
 }

@@ -8,7 +8,7 @@ use super::primitive::each;
 use super::runs::RunsBuilder;
 use super::{ConvertError, ConverterConfig, Memo, Payloads, Runs};
 use crate::sdk::{Cells, ConfigError, ConnectSchema};
-use bd_schema::{RecordError, RegistryClient, Role, Row, SchemaRegistry};
+use bd_schema::{RecordError, RecordShape, RegistryClient, Role, Row, SchemaRegistry};
 use std::sync::Arc;
 
 /// More topics of a schema than this are opened anew each time round.
@@ -136,20 +136,15 @@ fn without_schema(class: &str, cells: &Cells) -> Payloads {
 }
 
 /// The Connect schemas of the shapes that were read last; shapes are compared as pointers.
-pub(super) struct Shapes<S>(Vec<(Arc<S>, Arc<ConnectSchema>)>);
+#[derive(Default)]
+pub(super) struct Shapes(Vec<(Arc<RecordShape>, Arc<ConnectSchema>)>);
 
-impl<S> Default for Shapes<S> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<S> Shapes<S> {
+impl Shapes {
     /// What `derive` made, or makes now, of the shape.
     pub(super) fn get(
         &mut self,
-        shape: &Arc<S>,
-        derive: impl FnOnce(&S) -> ConnectSchema,
+        shape: &Arc<RecordShape>,
+        derive: impl FnOnce(&RecordShape) -> ConnectSchema,
     ) -> Arc<ConnectSchema> {
         if let Some((_, known)) = self.0.iter().find(|(s, _)| Arc::ptr_eq(s, shape)) {
             return Arc::clone(known);
@@ -166,8 +161,8 @@ impl<S> Shapes<S> {
     pub(super) fn decode(
         &mut self,
         payloads: &[Option<&[u8]>],
-        read: impl Fn(&[u8]) -> Result<(Arc<S>, Row), RecordError>,
-        derive: impl Fn(&S) -> ConnectSchema,
+        read: impl Fn(&[u8]) -> Result<(Arc<RecordShape>, Row), RecordError>,
+        derive: impl Fn(&RecordShape) -> ConnectSchema,
     ) -> Result<Runs, ConvertError> {
         let mut runs = RunsBuilder::default();
         for payload in payloads {

@@ -1,7 +1,7 @@
 //! Converters both ways.
 
 use super::{Converter, ConverterConfig, Payloads, Runs};
-use crate::sdk::{Cells, Config, ConnectField, ConnectSchema, Shape};
+use crate::sdk::{Cells, Config, ConnectField, ConnectSchema, Narrow, Shape};
 use bd_schema::{
     DataType, Field, NewSchema, RegisteredSchema, RegistryError, Role, Row, Schema, SchemaRegistry,
     SchemaText, Value,
@@ -69,7 +69,7 @@ fn everything() -> Cells {
     let mut known = vec![ConnectField::default(); columns.len()];
     known[2] = ConnectField::required();
     let shape = Shape::Struct { schema: Schema::new(fields), fields: known };
-    let schema = Arc::new(ConnectSchema { name: Some("org.test.All".into()), shape, avro: None });
+    let schema = Arc::new(ConnectSchema::new(Some("org.test.All".into()), shape));
     let full: Row = columns.into_iter().map(|(_, v)| v).collect();
     let mut nulls = vec![Value::Null; full.len()];
     nulls[2] = Value::BigInt(1);
@@ -182,7 +182,7 @@ fn a_key_struct_of_one_field_stays_a_record_in_avro() {
     let columns = Schema::new(vec![Field::new("user_id", DataType::BigInt)]);
     let fields = vec![ConnectField::required()];
     let name = Some("tv.tv.users.Key".to_owned());
-    let schema = ConnectSchema { name, shape: Shape::Struct { schema: columns, fields }, avro: None };
+    let schema = ConnectSchema::new(name, Shape::Struct { schema: columns, fields });
     let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::BigInt(4)])] };
     let mut converter = open(Role::Key, &[("", "AvroConverter")], Some(registry.clone()));
     let (rows, schema) = round_trip(converter.as_mut(), &cells);
@@ -202,7 +202,7 @@ fn nested_structs_keep_their_names_and_nulls() {
     let columns =
         ["before", "after"].map(|name| Field::new(name, DataType::Struct(Arc::clone(&inner)))).to_vec();
     let shape = Shape::Struct { schema: Schema::new(columns), fields: vec![known.clone(), known.clone()] };
-    let schema = ConnectSchema { name: Some("tv.tv.users.Envelope".into()), shape, avro: None };
+    let schema = ConnectSchema::new(Some("tv.tv.users.Envelope".into()), shape);
     let after = Value::Struct(vec![Value::BigInt(4), Value::Varchar("ann".into())]);
     let cells = Cells::Rows { schema: Arc::new(schema), rows: vec![Some(vec![Value::Null, after])] };
     let registry: Arc<dyn SchemaRegistry> = Arc::new(Registry::default());
@@ -212,6 +212,160 @@ fn nested_structs_keep_their_names_and_nulls() {
         assert_eq!(rows, rows_of(&cells));
         let Shape::Struct { fields, .. } = &schema.shape else { panic!("{schema:?}") };
         assert_eq!(*fields, [known.clone(), known.clone()], "{class}");
+    }
+}
+
+/// A schema that says all that one can say.
+fn annotated() -> Cells {
+    let inner = DataType::Struct(Arc::from([Field::new("n", DataType::BigInt)]));
+    let text = |text: &str| Value::Varchar(text.into());
+    let mut id = ConnectField::required().versioned(2).or(Value::Integer(7));
+    id.meta.narrow = Some(Narrow::Int16);
+    id.meta.doc = Some("the key".into());
+    let mut ratio = ConnectField::default().or(Value::Double(1.5));
+    ratio.meta.narrow = Some(Narrow::Float32);
+    let mut of_inner = ConnectField::default()
+        .named("tv.Inner")
+        .with_parameter("inner", "yes")
+        .of(vec![ConnectField::required().or(Value::BigInt(-1)).with_parameter("deep", "too")]);
+    of_inner.meta.doc = Some("within".into());
+    let columns = [
+        (
+            "id",
+            DataType::Integer,
+            id.with_parameter("__debezium.source.column.type", "SMALLINT"),
+            Value::Integer(3),
+        ),
+        ("price", DataType::Decimal(10, 2), ConnectField::default().or(Value::Decimal(-1050)), Value::Null),
+        (
+            "kind",
+            DataType::Varchar,
+            ConnectField::required()
+                .named("io.debezium.data.Enum")
+                .versioned(1)
+                .with_parameter("allowed", "a,b")
+                .or(text("a")),
+            text("b"),
+        ),
+        (
+            "since",
+            DataType::Varchar,
+            ConnectField::default().named("io.debezium.time.ZonedTimestamp").versioned(1),
+            text("2020-01-02T03:04:05Z"),
+        ),
+        ("ratio", DataType::Double, ratio, Value::Double(0.25)),
+        (
+            "raw",
+            DataType::Bytes,
+            ConnectField::required().or(Value::Bytes(vec![0, 200])),
+            Value::Bytes(vec![1]),
+        ),
+        ("at", DataType::Timestamp, ConnectField::required().or(Value::Timestamp(5)), Value::Timestamp(9)),
+        (
+            "tags",
+            DataType::Array(Arc::new(DataType::Varchar)),
+            ConnectField::required().of(vec![ConnectField::required().named("tag")]),
+            Value::Array(vec![text("x")]),
+        ),
+        (
+            "limits",
+            DataType::Map(Arc::new(DataType::BigInt)),
+            ConnectField::default().of(vec![ConnectField::required()]),
+            Value::Map(vec![("k".into(), Value::BigInt(1))]),
+        ),
+        ("inner", inner, of_inner, Value::Struct(vec![Value::BigInt(4)])),
+    ];
+    let schema = Schema::new(columns.iter().map(|(n, t, ..)| Field::new(*n, t.clone())).collect());
+    let fields = columns.iter().map(|(_, _, known, _)| known.clone()).collect();
+    let mut schema = ConnectSchema::new(Some("tv.users.Value".into()), Shape::Struct { schema, fields });
+    schema.meta.version = Some(3);
+    schema.meta.doc = Some("rows".into());
+    schema.meta.set_parameter("owner", "tv");
+    let row = columns.into_iter().map(|(.., value)| value).collect();
+    Cells::Rows { schema: Arc::new(schema), rows: vec![Some(row)] }
+}
+
+#[test]
+fn what_a_schema_says_comes_back() {
+    let registry = Arc::new(Registry::default());
+    for class in ["AvroConverter", "JsonConverter", "JsonSchemaConverter"] {
+        let mut converter = open(Role::Value, &[("", class)], Some(registry.clone()));
+        let (rows, schema) = round_trip(converter.as_mut(), &annotated());
+        assert_eq!(rows, rows_of(&annotated()), "{class}");
+        let read = ConnectSchema { avro: None, ..ConnectSchema::clone(&schema) };
+        assert_eq!(read, **annotated().schema().unwrap(), "{class}");
+    }
+    let registered = registry.0.lock().unwrap();
+    for part in [
+        r#"{"name":"id","type":{"type":"int","connect.type":"int16","connect.doc":"the key","connect.version":2,"connect.parameters":{"__debezium.source.column.type":"SMALLINT"},"connect.default":7},"default":7}"#,
+        r#""connect.default":"ûæ"},"null"],"default":"ûæ"}"#,
+        r#"{"name":"ratio","type":[{"type":"float","connect.default":1.5},"null"],"default":1.5}"#,
+        r#"{"name":"limits","type":["null",{"type":"map","values":"long"}],"default":null}"#,
+        r#""connect.doc":"rows","connect.version":3,"connect.parameters":{"owner":"tv"},"connect.name":"tv.users.Value""#,
+    ] {
+        assert!(registered[0].1.text.contains(part), "{part} in {}", registered[0].1.text);
+    }
+    for part in
+        [r#""description":"rows""#, r#""connect.type":"int16""#, r#""default":7"#, r#""default":"++Y=""#]
+    {
+        assert!(registered[1].1.text.contains(part), "{part} in {}", registered[1].1.text);
+    }
+}
+
+#[test]
+fn an_avro_schema_passes_unchanged_and_changed_keeps_what_it_says() {
+    let registry = Arc::new(Registry::default());
+    let text = r#"{"type":"record","name":"Order","namespace":"shop","doc":"orders","fields":[{"name":"id","type":"long","doc":"the key"},{"name":"state","type":{"type":"enum","name":"State","symbols":["NEW","PAID"]},"default":"NEW"},{"name":"at","type":["null",{"type":"record","name":"Place","fields":[{"name":"x","type":"float","default":0.5}]}],"default":null},{"name":"of","type":["null","string","shop.Place"]},{"name":"hash","type":{"type":"fixed","name":"Hash","size":2}}]}"#;
+    let id = registry.register("raw", &NewSchema::avro(text)).unwrap();
+    let bytes = [&[0][..], &id.to_be_bytes(), &[90, 2, 0, 2, 2, b'p', 7, 8]].concat();
+    let mut converter = open(Role::Value, &[("", "AvroConverter")], Some(registry.clone()));
+    let runs = converter.decode("events", &[Some(&bytes)]).unwrap();
+    assert_eq!(runs.failed, []);
+    let cells = runs.slice(0..1);
+    assert_eq!(converter.encode("events", &cells).unwrap().get(0).map(|b| &b[5..]), Some(&bytes[5..]));
+    assert_eq!(&*registry.0.lock().unwrap()[1].1.text, text, "registered as it is");
+    let Cells::Rows { schema, rows } = cells else { panic!("rows") };
+    let changed = ConnectSchema { avro: None, ..ConnectSchema::clone(&schema) };
+    let cells = Cells::Rows { schema: Arc::new(changed.clone()), rows };
+    let (_, again) = round_trip(converter.as_mut(), &cells);
+    assert_eq!(ConnectSchema { avro: None, ..ConnectSchema::clone(&again) }, changed);
+    let registered = registry.0.lock().unwrap()[2].1.text.to_string();
+    for part in [
+        r#""doc":"orders""#,
+        r#"{"name":"id","type":"long","doc":"the key"}"#,
+        r#""io.confluent.connect.avro.Enum.PAID":"PAID""#,
+        r#"{"name":"x","type":"float","default":0.5}"#,
+        r#"{"type":"fixed","name":"Hash","namespace":"shop","size":2"#,
+        r#"{"name":"of","type":["null","string""#,
+    ] {
+        assert!(registered.contains(part), "{part} in {registered}");
+    }
+}
+
+#[test]
+fn a_message_read_is_declared_again_by_its_numbers_and_names() {
+    let registry = Arc::new(Registry::default());
+    let text = "syntax = \"proto3\"; package tv; message Show { sint64 id = 4; Kind kind = 7; optional float rating = 2; Place at = 9; \
+        enum Kind { FILM = 0; NEWS = 3; } message Place { fixed32 x = 5; } }";
+    let id = registry.register("raw", &NewSchema::new(bd_schema::SchemaType::Protobuf, text)).unwrap();
+    let message = [&[0x20, 9, 0x38, 3, 0x4a, 5, 0x2d, 1, 0, 0, 0][..]].concat();
+    let bytes = [&[0][..], &id.to_be_bytes(), &[0], &message].concat();
+    let mut converter = open(Role::Value, &[("", "ProtobufConverter")], Some(registry.clone()));
+    let runs = converter.decode("events", &[Some(&bytes)]).unwrap();
+    assert_eq!(runs.failed, []);
+    let written = converter.encode("events", &runs.slice(0..1)).unwrap();
+    assert_eq!(written.failed, []);
+    assert_eq!(&written.get(0).unwrap()[6..], message, "the same bytes");
+    let declared = registry.0.lock().unwrap()[1].1.text.to_string();
+    for part in [
+        "  sint64 id = 4;",
+        "  Kind kind = 7;",
+        "optional float rating = 2;",
+        "  Place at = 9;",
+        "    NEWS = 3;",
+        "fixed32 x = 5;",
+    ] {
+        assert!(declared.contains(part), "{part} in {declared}");
     }
 }
 

@@ -1,46 +1,17 @@
 //! Records on their way between a connector and a topic: bytes, rows or Arrow, each with its schema.
 
 use arrow_array::RecordBatch;
-use bd_schema::{DataType, RecordError, Row, Schema, arrow_to_rows, rows_to_arrow};
+use bd_schema::{
+    ConnectField, ConnectMeta, DataType, RecordError, RecordShape, Row, Schema, arrow_to_rows, rows_to_arrow,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A header: its name and value.
 pub type Header = (String, Option<Vec<u8>>);
 
-/// A field of a [`ConnectSchema`] beyond its name and type.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ConnectField {
-    /// Never null.
-    pub required: bool,
-    /// Connect's name of its type, such as `io.debezium.time.ZonedTimestamp` (`connect.name` in Avro). Of a struct its full name:
-    /// `before` and `after` of a change event carry `<server>.<db>.<table>.Value`.
-    pub semantic: Option<String>,
-    /// Of a struct: what is known of its own fields, one an entry. Empty: nothing, they are optional.
-    pub fields: Vec<ConnectField>,
-}
-
-impl ConnectField {
-    /// A field that is never null.
-    pub fn required() -> Self {
-        Self { required: true, ..Self::default() }
-    }
-
-    /// The same with Connect's name of its type.
-    pub fn named(mut self, semantic: impl Into<String>) -> Self {
-        self.semantic = Some(semantic.into());
-        self
-    }
-
-    /// The same, of a struct, with what is known of its fields.
-    pub fn of(mut self, fields: Vec<ConnectField>) -> Self {
-        self.fields = fields;
-        self
-    }
-}
-
 /// The shape of keys or values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// A struct; `fields` has one entry a column.
     Struct {
@@ -54,26 +25,82 @@ pub enum Shape {
 }
 
 /// A schema in Connect's sense.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectSchema {
     /// The full name, such as `tv.tv.users.Value`; a record's name and namespace in Avro.
     pub name: Option<String>,
     /// The shape.
     pub shape: Shape,
+    /// Version, doc, parameters, default.
+    pub meta: ConnectMeta,
     /// The Avro declaration (JSON) where the source brought one; converters that write Avro register it as it is.
     pub avro: Option<Arc<str>>,
 }
 
 impl ConnectSchema {
+    /// Of a shape, with nothing else known.
+    pub fn new(name: Option<String>, shape: Shape) -> Self {
+        Self { name, shape, meta: ConnectMeta::default(), avro: None }
+    }
+
     /// A struct of optional fields.
     pub fn of(name: Option<String>, schema: Schema) -> Self {
         let fields = vec![ConnectField::default(); schema.fields.len()];
-        Self { name, shape: Shape::Struct { schema, fields }, avro: None }
+        Self::new(name, Shape::Struct { schema, fields })
     }
 
     /// A single value.
     pub fn single(data_type: DataType) -> Self {
-        Self { name: None, shape: Shape::Single(data_type), avro: None }
+        Self::new(None, Shape::Single(data_type))
+    }
+
+    /// What a field's values are as records: a struct is its columns.
+    pub fn alone(data_type: &DataType, known: ConnectField) -> Self {
+        let shape = match data_type {
+            DataType::Struct(columns) => {
+                let mut fields = known.fields;
+                fields.resize(columns.len(), ConnectField::default());
+                Shape::Struct { schema: Schema::new(columns.to_vec()), fields }
+            }
+            other => Shape::Single(other.clone()),
+        };
+        Self { name: known.semantic, shape, meta: known.meta, avro: None }
+    }
+
+    /// What a reader found, of any format.
+    pub fn read(shape: &RecordShape) -> Self {
+        let known = shape.fields.first().cloned().unwrap_or_default();
+        match (shape.single, shape.schema.fields.first()) {
+            (true, Some(value)) => Self {
+                name: known.semantic,
+                shape: Shape::Single(value.data_type.clone()),
+                meta: known.meta,
+                avro: None,
+            },
+            _ => Self {
+                name: shape.name.clone(),
+                shape: Shape::Struct { schema: shape.schema.clone(), fields: shape.fields.clone() },
+                meta: shape.meta.clone(),
+                avro: None,
+            },
+        }
+    }
+
+    /// The record as an optional field's type, and what is known of that.
+    pub fn as_field(&self) -> (DataType, ConnectField) {
+        let (data_type, fields) = match &self.shape {
+            Shape::Single(data_type) => (data_type.clone(), Vec::new()),
+            Shape::Struct { schema, fields } => {
+                (DataType::Struct(schema.fields.clone().into()), fields.clone())
+            }
+        };
+        let (semantic, meta) = (self.name.clone(), self.meta.clone());
+        (data_type, ConnectField { required: false, semantic, fields, meta })
+    }
+
+    /// Whether it is a single value.
+    pub fn is_single(&self) -> bool {
+        matches!(self.shape, Shape::Single(_))
     }
 
     /// The columns of its rows; a single value is one column named `value`.

@@ -13,7 +13,8 @@ mod batch;
 mod config;
 mod task;
 
-pub use batch::{Batch, Cells, ConnectField, ConnectSchema, Header, Shape};
+pub use batch::{Batch, Cells, ConnectSchema, Header, Shape};
+pub use bd_schema::{ConnectField, ConnectMeta, Narrow};
 pub use config::{Config, ConfigDef, ConfigError, ConfigKey, ConfigType, Importance};
 pub use task::{
     Plugin, PluginKind, Polled, Rejected, SinkBatch, SinkTask, SourceOffset, SourcePartition, SourceTask,

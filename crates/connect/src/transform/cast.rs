@@ -1,11 +1,11 @@
 //! Transforms that change the types of fields.
 
 use super::chain::Keys;
-use super::flow::{abridged, struct_of, with_known, with_rows};
+use super::flow::{abridged, struct_like, with_known, with_rows};
 use super::time::Format;
 use super::{Flow, Step, Transform};
 use crate::convert::{Memo, text_of};
-use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
+use crate::sdk::{Cells, ConfigError, ConnectField, ConnectMeta, ConnectSchema, Narrow, Shape};
 use bd_schema::{DataType, Field, Role, Row, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 trait Change: Send {
     fn data_type(&self) -> DataType;
     fn change(&self, value: Value, from: &DataType) -> Result<Value, String>;
+    /// What is known of the changed values.
+    fn known(&self, before: ConnectField, from: &DataType) -> ConnectField;
 }
 
 /// Changes fields, or the whole of a single value.
@@ -35,20 +37,23 @@ impl ChangeFields {
     fn changed(&self, schema: &ConnectSchema) -> Arc<ConnectSchema> {
         match &schema.shape {
             Shape::Single(of) => {
-                let data_type = self.whole.as_ref().map_or_else(|| of.clone(), |w| w.data_type());
-                Arc::new(ConnectSchema { name: None, shape: Shape::Single(data_type), avro: None })
+                let Some(change) = &self.whole else {
+                    return Arc::new(ConnectSchema { avro: None, ..schema.clone() });
+                };
+                let (_, known) = schema.as_field();
+                Arc::new(ConnectSchema::alone(&change.data_type(), change.known(known, of)))
             }
             Shape::Struct { schema: of, fields } => {
                 let column = |(field, known): (Field, ConnectField)| match self.change_of(schema, &field.name)
                 {
                     Some(change) => {
-                        let known = ConnectField { required: known.required, ..Default::default() };
+                        let known = change.known(known, &field.data_type);
                         (Field::new(field.name, change.data_type()), known)
                     }
                     None => (field, known),
                 };
                 let columns = with_known(&of.fields, fields).into_iter().map(column).collect();
-                struct_of(schema.name.clone(), columns)
+                struct_like(schema, columns)
             }
         }
     }
@@ -115,6 +120,7 @@ pub(super) fn open_cast(keys: &Keys, role: Role) -> Result<Box<dyn Transform>, C
 
 struct Cast {
     data_type: DataType,
+    narrow: Option<Narrow>,
     range: (i64, i64),
 }
 
@@ -129,12 +135,19 @@ fn cast_of(name: &str) -> Option<Cast> {
         "string" => (DataType::Varchar, (0, 0)),
         _ => return None,
     };
-    Some(Cast { data_type, range })
+    Some(Cast { data_type, narrow: Narrow::of(name), range })
 }
 
 impl Change for Cast {
     fn data_type(&self) -> DataType {
         self.data_type.clone()
+    }
+
+    /// As Kafka's: the default is cast with the values, and nothing else is said of another type.
+    fn known(&self, before: ConnectField, from: &DataType) -> ConnectField {
+        let default = before.meta.default.and_then(|v| self.change(v, from).ok());
+        let meta = ConnectMeta { default, narrow: self.narrow, ..ConnectMeta::default() };
+        ConnectField { required: before.required, meta, ..ConnectField::default() }
     }
 
     fn change(&self, value: Value, from: &DataType) -> Result<Value, String> {
@@ -234,6 +247,10 @@ struct ConvertTime {
 impl Change for ConvertTime {
     fn data_type(&self) -> DataType {
         self.data_type.clone()
+    }
+
+    fn known(&self, before: ConnectField, _: &DataType) -> ConnectField {
+        ConnectField { required: before.required, ..ConnectField::default() }
     }
 
     fn change(&self, value: Value, from: &DataType) -> Result<Value, String> {

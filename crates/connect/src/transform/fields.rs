@@ -1,10 +1,10 @@
 //! Transforms that choose, rename and wrap fields.
 
 use super::chain::Keys;
-use super::flow::{alone, alone_row, columns, struct_of, with_known, with_rows};
+use super::flow::{alone, alone_row, columns, struct_like, struct_of, with_known, with_rows};
 use super::{Flow, Step, Transform};
 use crate::convert::Memo;
-use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema, Shape};
+use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema};
 use bd_schema::{DataType, Field, Role, Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Transform for Pick {
                     Some((i, (Field::new(name, field.data_type), known)))
                 });
                 let (places, columns): (Vec<_>, Columns) = chosen.unzip();
-                Ok::<_, &str>((struct_of(schema.name.clone(), columns), places))
+                Ok::<_, &str>((struct_like(schema, columns), places))
             });
             match picked {
                 Err(reason) => out.fail_all(&flow, reason),
@@ -142,18 +142,9 @@ pub(super) fn open_hoist(keys: &Keys, role: Role) -> Result<Box<dyn Transform>, 
 impl Transform for Hoist {
     fn apply(&mut self, flow: Flow, out: &mut Step) {
         with_rows(flow, self.role, out, |mut flow, schema, rows, out| {
-            let (data_type, known, whole) = match &schema.shape {
-                Shape::Single(data_type) => (data_type.clone(), ConnectField::default(), false),
-                Shape::Struct { schema: of, fields } => {
-                    let known = ConnectField {
-                        semantic: schema.name.clone(),
-                        fields: fields.clone(),
-                        required: false,
-                    };
-                    (DataType::Struct(of.fields.clone().into()), known, true)
-                }
-            };
-            let hoisted = struct_of(None, vec![(Field::new(&self.field, data_type), known)]);
+            let whole = !schema.is_single();
+            let (data_type, known) = schema.as_field();
+            let hoisted = struct_of(vec![(Field::new(&self.field, data_type), known)]);
             let hoist = |row: Option<Row>| match row {
                 None => vec![Value::Null],
                 Some(row) if whole => vec![Value::Struct(row)],
@@ -191,7 +182,7 @@ impl Transform for ValueToKey {
                 };
                 let places = names.iter().map(place).collect::<Result<Vec<_>, String>>()?;
                 let columns = places.iter().map(|i| all[*i].clone()).collect();
-                Ok::<_, String>((struct_of(None, columns), places))
+                Ok::<_, String>((struct_of(columns), places))
             });
             match found {
                 Err(reason) => out.fail_all(&flow, &reason),
@@ -331,7 +322,7 @@ impl Transform for Flatten {
                 let all = columns(schema).ok_or("the record is no struct")?;
                 let mut flat = Vec::new();
                 flat_columns(all, "", delimiter, false, &mut flat);
-                Ok::<_, &str>(struct_of(schema.name.clone(), flat))
+                Ok::<_, &str>(struct_like(schema, flat))
             });
             match flat {
                 Err(reason) => out.fail_all(&flow, reason),
@@ -351,21 +342,31 @@ impl Transform for Flatten {
     }
 }
 
-/// `SetSchemaMetadata`: key `schema.name`.
+/// `SetSchemaMetadata`: keys `schema.name`, `schema.version`.
 struct SetSchema {
     role: Role,
     name: Option<String>,
+    version: Option<i32>,
 }
 
 pub(super) fn open_set_schema(keys: &Keys, role: Role) -> Result<Box<dyn Transform>, ConfigError> {
-    Ok(Box::new(SetSchema { role, name: keys.get("schema.name").map(str::to_owned) }))
+    let wrong = |version: &str| {
+        let reason =
+            format!("Invalid value {version} for configuration schema.version: Not a number of type INT");
+        keys.error("schema.version", reason)
+    };
+    let version = keys.get("schema.version");
+    let version = version.map(|v| v.trim().parse().map_err(|_| wrong(v))).transpose()?;
+    Ok(Box::new(SetSchema { role, name: keys.get("schema.name").map(str::to_owned), version }))
 }
 
 impl Transform for SetSchema {
     fn apply(&mut self, mut flow: Flow, out: &mut Step) {
         let rename = |schema: &Arc<ConnectSchema>| {
-            let name = self.name.clone().or_else(|| schema.name.clone());
-            Arc::new(ConnectSchema { name, shape: schema.shape.clone(), avro: None })
+            let mut renamed = ConnectSchema { avro: None, ..ConnectSchema::clone(schema) };
+            renamed.name = self.name.clone().or(renamed.name);
+            renamed.meta.version = self.version.or(renamed.meta.version);
+            Arc::new(renamed)
         };
         let cells = match self.role {
             Role::Key => &mut flow.batch.keys,

@@ -1,6 +1,6 @@
 //! Records on their way through transforms: a batch, and where each of its records came from.
 
-use crate::sdk::{Batch, Cells, ConnectField, ConnectSchema, Header, Shape};
+use crate::sdk::{Batch, Cells, ConnectField, ConnectMeta, ConnectSchema, Header, Shape};
 use bd_schema::{DataType, Field, Role, Row, Schema, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -258,19 +258,23 @@ pub(super) fn with_known(fields: &[Field], known: &[ConnectField]) -> Vec<(Field
     fields.iter().enumerate().map(|(i, f)| (f.clone(), known(i))).collect()
 }
 
-/// The struct of these columns.
-pub(super) fn struct_of(name: Option<String>, columns: Vec<(Field, ConnectField)>) -> Arc<ConnectSchema> {
+/// A struct of these columns of which nothing else is known.
+pub(super) fn struct_of(columns: Vec<(Field, ConnectField)>) -> Arc<ConnectSchema> {
+    let (schema, fields) = columns.into_iter().unzip();
+    Arc::new(ConnectSchema::new(None, Shape::Struct { schema: Schema { fields: schema }, fields }))
+}
+
+/// A struct of other columns than `like`'s, with its name, version, doc and parameters: Kafka's `SchemaUtil.copySchemaBasics`.
+pub(super) fn struct_like(like: &ConnectSchema, columns: Vec<(Field, ConnectField)>) -> Arc<ConnectSchema> {
     let (schema, fields) = columns.into_iter().unzip();
     let shape = Shape::Struct { schema: Schema { fields: schema }, fields };
-    Arc::new(ConnectSchema { name, shape, avro: None })
+    let meta = ConnectMeta { default: None, ..like.meta.clone() };
+    Arc::new(ConnectSchema { name: like.name.clone(), shape, meta, avro: None })
 }
 
 /// The schema of a column's values standing alone.
 pub(super) fn alone(field: &Field, known: &ConnectField) -> Arc<ConnectSchema> {
-    match &field.data_type {
-        DataType::Struct(fields) => struct_of(known.semantic.clone(), with_known(fields, &known.fields)),
-        other => Arc::new(ConnectSchema::single(other.clone())),
-    }
+    Arc::new(ConnectSchema::alone(&field.data_type, known.clone()))
 }
 
 /// A value standing alone as a row of [`alone`]'s schema; a null struct is null as a whole.

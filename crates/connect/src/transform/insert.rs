@@ -1,7 +1,7 @@
 //! Transforms that add what is known of a record to it, as fields or headers.
 
 use super::chain::Keys;
-use super::flow::{columns, struct_of, with_rows};
+use super::flow::{columns, struct_like, with_rows};
 use super::{Flow, Step, Transform};
 use crate::convert::Memo;
 use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema};
@@ -74,7 +74,7 @@ impl Transform for InsertField {
             let wider = memo.get(&schema, |schema| {
                 let mut all = columns(schema).ok_or("the record is no struct")?;
                 all.extend(inserted.iter().map(|(f, k, _)| (f.clone(), k.clone())));
-                Ok::<_, &str>(struct_of(schema.name.clone(), all))
+                Ok::<_, &str>(struct_like(schema, all))
             });
             match wider {
                 Err(reason) => out.fail_all(&flow, reason),

@@ -247,11 +247,8 @@ fn events() -> Batch {
         Field::new("op", DataType::Varchar),
         Field::new("ts_ms", DataType::BigInt),
     ]);
-    let schema = Arc::new(ConnectSchema {
-        name: Some("tv.tv.users.Envelope".into()),
-        shape: Shape::Struct { schema, fields },
-        avro: None,
-    });
+    let schema =
+        Arc::new(ConnectSchema::new(Some("tv.tv.users.Envelope".into()), Shape::Struct { schema, fields }));
     let user = |name: &str| Value::Struct(vec![Value::BigInt(7), Value::Varchar(name.into())]);
     let event = |before: Value, after: Value, op: &str| -> Option<Row> {
         let source = Value::Struct(vec![Value::Varchar("users".into()), Value::BigInt(5)]);
@@ -351,4 +348,49 @@ fn change_events_without_schema_are_unwrapped_too() {
     let pairs = [("type", UNWRAP), ("delete.tombstone.handling.mode", "rewrite")];
     let (got, _) = run(&pairs, json_batch(&[Some(c), Some(d), None]));
     assert_eq!(got, [r#"{"id":1,"__deleted":"false"}"#, r#"{"id":1,"__deleted":"true"}"#]);
+}
+
+#[test]
+fn what_a_schema_says_goes_through_transforms() {
+    let column = |name: &str| Field::new(name, DataType::Integer);
+    let known =
+        |n: i32| ConnectField::required().named("kind").or(Value::Integer(n)).with_parameter("p", "v");
+    let fields = vec![known(1), known(2)];
+    let shape = Shape::Struct { schema: Schema::new(vec![column("a"), column("b")]), fields };
+    let mut schema = ConnectSchema::new(Some("n".into()), shape);
+    schema.meta.version = Some(4);
+    schema.meta.doc = Some("doc".into());
+    schema.meta.set_parameter("of", "record");
+    let row = Some(vec![Value::Integer(5), Value::Integer(6)]);
+    let batch = || Batch::new("t", Cells::Rows { schema: Arc::new(schema.clone()), rows: vec![row.clone()] });
+    let through = |pairs: &[(&str, &str)]| {
+        let done = chain(pairs).apply(batch(), Vec::new());
+        ConnectSchema::clone(done.flows[0].batch.values.schema().unwrap())
+    };
+    const OWN: &str = "org.apache.kafka.connect.transforms.";
+    let of = |name: &str| format!("{OWN}{name}$Value");
+    for (class, key, value) in [
+        ("ReplaceField", "exclude", "a"),
+        ("ReplaceField", "renames", "b:c"),
+        ("InsertField", "topic.field", "z"),
+        ("Cast", "spec", "a:int8"),
+        ("Flatten", "delimiter", "_"),
+    ] {
+        let changed = through(&[("type", &of(class)), (key, value)]);
+        assert_eq!((&changed.name, &changed.meta), (&schema.name, &schema.meta), "{class}");
+        let Shape::Struct { fields, .. } = &changed.shape else { panic!("{changed:?}") };
+        assert!(fields.contains(&known(2)), "{class}: {fields:?}");
+    }
+    let cast = through(&[("type", &of("Cast")), ("spec", "a:int8")]);
+    let Shape::Struct { fields, .. } = &cast.shape else { panic!("{cast:?}") };
+    let mut int8 = ConnectField::required().or(Value::Integer(1));
+    int8.meta.narrow = Some(crate::sdk::Narrow::Int8);
+    assert_eq!(fields[0], int8);
+    let alone = through(&[("type", &of("ExtractField")), ("field", "b")]);
+    assert_eq!((alone.name.as_deref(), &alone.meta), (Some("kind"), &known(2).meta));
+    let hoisted = through(&[("type", &of("HoistField")), ("field", "x")]);
+    let Shape::Struct { fields, .. } = &hoisted.shape else { panic!("{hoisted:?}") };
+    assert_eq!((fields[0].semantic.as_deref(), &fields[0].meta), (Some("n"), &schema.meta));
+    let versioned = through(&[("type", &of("SetSchemaMetadata")), ("schema.version", "9")]);
+    assert_eq!((versioned.meta.version, versioned.name.as_deref()), (Some(9), Some("n")));
 }

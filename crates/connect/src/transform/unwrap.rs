@@ -11,7 +11,7 @@
 //! `before`, `after`) passes as it is.
 
 use super::chain::Keys;
-use super::flow::{alone, columns, struct_of, with_known, with_rows};
+use super::flow::{alone, columns, struct_like, with_known, with_rows};
 use super::{Flow, Step, Transform};
 use crate::convert::{Memo, text_of};
 use crate::sdk::{Cells, ConfigError, ConnectField, ConnectSchema};
@@ -206,7 +206,7 @@ impl Unwrap {
                 .ok_or_else(|| format!("add.headers: the event has no field {}", added.name))?;
             headers.push((added.new_name.clone(), data_type, place));
         }
-        Ok(Some(Event { after, before, op, row: struct_of(inner.name.clone(), row), fields, headers, route }))
+        Ok(Some(Event { after, before, op, row: struct_like(&inner, row), fields, headers, route }))
     }
 
     /// The row of an event: none is dropped, an inner none is a tombstone.

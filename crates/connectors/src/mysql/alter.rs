@@ -111,6 +111,13 @@ impl Work {
                     None => return Err(format!("there is no column {old}")),
                 }
             }
+            Change::Default { name, default, if_exists } => {
+                match self.old(&name).and_then(|at| self.columns.get_mut(at)) {
+                    Some((_, column)) => column.default = default,
+                    None if if_exists => {}
+                    None => return Err(format!("there is no column {name}")),
+                }
+            }
             Change::PrimaryKey(key) => (self.key, self.key_is_old) = (key, false),
             Change::DropPrimaryKey => self.key.clear(),
             Change::DefaultCharset(charset) => self.charset = charset,

@@ -81,15 +81,12 @@ impl Captured {
         let field = |c: &ColumnPlan| Field::new(c.name.clone(), c.data_type.clone());
         let row_type = DataType::Struct(included.iter().map(|c| field(c)).collect());
         let key_columns = || key.iter().filter_map(|&i| included.get(i));
-        let known = |c: &ColumnPlan| {
-            let known = ConnectField { required: c.required, ..ConnectField::default() };
-            c.semantic.map_or(known.clone(), |semantic| known.named(semantic))
-        };
+        let known = |c: &ColumnPlan| c.known.clone();
         let key_schema = (!key.is_empty()).then(|| {
             let schema = Schema::new(key_columns().map(|c| field(c)).collect());
             let fields = key_columns().map(|c| ConnectField { required: true, ..known(c) }).collect();
             let shape = Shape::Struct { schema, fields };
-            Arc::new(ConnectSchema { name: Some(format!("{full}.Key")), shape, avro: None })
+            Arc::new(ConnectSchema::new(Some(format!("{full}.Key")), shape))
         });
         let row_fields: Vec<ConnectField> = included.iter().map(|c| known(c)).collect();
         let value_schema = Arc::new(envelope_schema(&full, &row_type, &row_fields, settings.flavor));
@@ -209,12 +206,23 @@ const SOURCE: [(&str, DataType, bool); 15] = [
     ("query", DataType::Varchar, false),
 ];
 
+/// The values of `snapshot` of any of Debezium's connectors.
+const SNAPSHOTS: &str = "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental";
+
 fn source_type() -> DataType {
     DataType::Struct(SOURCE.iter().map(|(name, data_type, _)| Field::new(*name, data_type.clone())).collect())
 }
 
 fn source_fields() -> Vec<ConnectField> {
-    SOURCE.iter().map(|&(_, _, required)| ConnectField { required, ..ConnectField::default() }).collect()
+    let field = |&(name, _, required): &(&str, DataType, bool)| match name {
+        "snapshot" => ConnectField::default()
+            .named("io.debezium.data.Enum")
+            .versioned(1)
+            .with_parameter("allowed", SNAPSHOTS)
+            .or(Value::Varchar("false".to_owned())),
+        _ => ConnectField { required, ..ConnectField::default() },
+    };
+    SOURCE.iter().map(field).collect()
 }
 
 fn envelope_schema(
@@ -233,16 +241,18 @@ fn envelope_schema(
     let parts = [
         ("before", row_type.clone(), row()),
         ("after", row_type.clone(), row()),
-        ("source", source_type(), ConnectField::required().named(source).of(source_fields())),
+        ("source", source_type(), ConnectField::required().named(source).versioned(1).of(source_fields())),
         ("op", DataType::Varchar, ConnectField::required()),
         ("ts_ms", DataType::BigInt, ConnectField::default()),
         (
             "transaction",
             transaction,
-            ConnectField::default().named("event.block").of(vec![ConnectField::required(); 3]),
+            ConnectField::default().named("event.block").versioned(1).of(vec![ConnectField::required(); 3]),
         ),
     ];
     let (columns, fields) = parts.into_iter().map(|(name, t, known)| (Field::new(name, t), known)).unzip();
     let shape = Shape::Struct { schema: Schema::new(columns), fields };
-    ConnectSchema { name: Some(format!("{full}.Envelope")), shape, avro: None }
+    let mut schema = ConnectSchema::new(Some(format!("{full}.Envelope")), shape);
+    schema.meta.version = Some(2);
+    schema
 }

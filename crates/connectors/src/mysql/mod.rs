@@ -13,6 +13,9 @@
 //!   they are valid at, which stands in for Debezium's schema history topic.
 //! * **One meaning of values.** Snapshot rows (binary protocol) and binlog rows become the same intermediate form, and one function
 //!   makes the record's value of it.
+//! * **Schemas** say what Debezium's say: columns' literal defaults (the epoch for `CURRENT_TIMESTAMP` of a column that is never null),
+//!   comments, the members of ENUM and SET. A column that is added `NOT NULL DEFAULT ..` is required with its default, which a registry
+//!   takes for backward compatible.
 //!
 //! Not here: GTID fail-over to another server, TLS, signals and incremental snapshots, schema change topics.
 
@@ -25,6 +28,7 @@ mod config_keys;
 mod connection;
 mod convert;
 mod ddl;
+mod defaults;
 mod envelope;
 mod event;
 mod filter;

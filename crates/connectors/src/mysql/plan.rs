@@ -4,7 +4,8 @@ use super::catalog::Table;
 use super::charset::Charset;
 use super::config::{DecimalMode, Settings, TimeMode};
 use super::ddl::Column;
-use bd_connect::sdk::TaskError;
+use super::defaults;
+use bd_connect::sdk::{ConnectField, Narrow, TaskError};
 use bd_schema::DataType;
 
 /// What a column holds.
@@ -74,8 +75,8 @@ pub(super) struct ColumnPlan {
     pub(super) included: bool,
     /// Its type in the records.
     pub(super) data_type: DataType,
-    /// Connect's name of the type.
-    pub(super) semantic: Option<&'static str>,
+    /// What else the schema says of it: Connect's name of the type, its default, its comment.
+    pub(super) known: ConnectField,
 }
 
 /// The columns of a table.
@@ -98,23 +99,27 @@ pub(super) fn columns(
         let included = settings.filter.column(database, table, &column.name);
         let understood = kind(column, &definition.charset).and_then(|kind| {
             let (data_type, semantic) = data_type(&kind, modes)?;
-            Ok((kind, data_type, semantic))
+            let known = known(&kind, semantic, column);
+            Ok((kind, data_type, known))
         });
-        let (kind, data_type, semantic) = match understood {
+        let (kind, data_type, known) = match understood {
             Ok(understood) => understood,
             Err(reason) => {
                 if included {
                     refused.push(format!("column {}: {reason}", column.name));
                 }
-                (Kind::Skipped, DataType::Bytes, None)
+                (Kind::Skipped, DataType::Bytes, ConnectField::default())
             }
         };
         let name = column.name.clone();
-        // A column that was added is optional in the schema even if it is NOT NULL: defaults of the database are not carried, and
-        // without one a registry refuses, rightly, a field that earlier rows do not have.
+        let mut plan = ColumnPlan { name, kind, required: !column.nullable, included, data_type, known };
+        plan.known.meta.default = column.default.as_ref().and_then(|literal| defaults::value(&plan, literal));
+        // A column that was added without a default is optional in the schema even if it is NOT NULL: a registry refuses, rightly, a
+        // field that earlier rows do not have.
         let key = definition.primary_key.iter().any(|k| k.eq_ignore_ascii_case(&column.name));
-        let required = !column.nullable && (key || !column.added);
-        plans.push(ColumnPlan { name, kind, required, included, data_type, semantic });
+        plan.required &= key || !column.added || plan.known.meta.default.is_some();
+        plan.known.required = plan.required;
+        plans.push(plan);
     }
     if refused.is_empty() {
         return Ok(plans);
@@ -124,6 +129,29 @@ pub(super) fn columns(
          with table.exclude.list",
         refused.join("; ")
     )))
+}
+
+/// What the schema says of a column beside its type, as Debezium's.
+fn known(kind: &Kind, semantic: Option<&'static str>, column: &Column) -> ConnectField {
+    let mut known = ConnectField::default();
+    if let Some(semantic) = semantic {
+        known = known.named(semantic).versioned(1);
+    }
+    known = match kind {
+        Kind::Enum(members) | Kind::Set(members) => {
+            let members: Vec<String> = members.iter().map(|m| m.replace(',', "\\,")).collect();
+            known.with_parameter("allowed", members.join(","))
+        }
+        Kind::Bit { bits: bits @ 2.. } => known.with_parameter("length", bits.to_string()),
+        _ => known,
+    };
+    known.meta.narrow = match kind {
+        Kind::Int { bytes: 1, .. } | Kind::Int { bytes: 2, unsigned: false } => Some(Narrow::Int16),
+        Kind::Float if column.args.is_empty() => Some(Narrow::Float32),
+        _ => None,
+    };
+    known.meta.doc.clone_from(&column.comment);
+    known
 }
 
 fn kind(column: &Column, default_charset: &str) -> Result<Kind, String> {

@@ -177,14 +177,13 @@ impl Task {
     fn heartbeat(&mut self) -> Batch {
         self.heartbeat_at = Instant::now();
         let of = |name: &str, field: &str, data_type: DataType, value: Value| Cells::Rows {
-            schema: Arc::new(ConnectSchema {
-                name: Some(format!("io.debezium.connector.common.{name}")),
-                shape: Shape::Struct {
+            schema: Arc::new(ConnectSchema::new(
+                Some(format!("io.debezium.connector.common.{name}")),
+                Shape::Struct {
                     schema: Schema::new(vec![Field::new(field, data_type)]),
                     fields: vec![ConnectField::required()],
                 },
-                avro: None,
-            }),
+            )),
             rows: vec![Some(vec![value])],
         };
         let prefix = Value::Varchar(self.settings.prefix.clone());

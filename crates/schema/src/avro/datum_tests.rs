@@ -3,6 +3,7 @@
 
 use super::tests::schema;
 use super::{AvroDatumCodec, AvroFraming, avro_of_schema, avro_of_value, schema_of_avro};
+use crate::ConnectField;
 use crate::conformance::read as decode;
 use crate::conformance::{self, Malformed};
 use crate::{Codec, DataType, Field, RecordError, Role, Row, Schema, Value};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 fn own(schema: &Schema, role: Role, framing: AvroFraming) -> AvroDatumCodec {
     let declaration = match (role, schema.fields.as_slice()) {
-        (Role::Key, [only]) => avro_of_value(&only.data_type).unwrap(),
+        (Role::Key, [only]) => avro_of_value(&only.data_type, &ConnectField::default()).unwrap(),
         _ => avro_of_schema("R", schema, &[]).unwrap(),
     };
     AvroDatumCodec::new(declaration, schema.clone(), role, framing).unwrap()

@@ -7,12 +7,13 @@
 //! | `DATE`, `TIME`, `TIMESTAMP` | `int` `date`, `int` `time-millis`, `long` `timestamp-millis` |
 //! | `ARRAY`, `MAP`, `STRUCT` | `array`, `map`, `record` named after the record and the field |
 //!
-//! Everything but a required field is `["null", T]` with default null. A character of a column's name that Avro does not have is
-//! written as Connect scrubs it (`Größe` becomes `Gr_C3_B6_C3_9Fe`).
+//! Everything but a required field is `["null", T]` with default null, or `[T, "null"]` with a default of its own. A character of a
+//! column's name that Avro does not have is written as Connect scrubs it (`Größe` becomes `Gr_C3_B6_C3_9Fe`).
 
-use super::AvroField;
+use super::known::{FIELD_DEFAULT, FIELD_DOC, FIXED_SIZE, PRECISION, RECORD_DOC, UNION};
 use super::parse::{AvroError, legal};
-use crate::{DataType, Field, Schema};
+use crate::connect::{ConnectField, ConnectMeta, Narrow};
+use crate::{DataType, Field, Schema, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{HashMap, HashSet};
 
@@ -24,10 +25,23 @@ pub const KSQL_RECORD: &str = "io.confluent.ksql.avro_schemas.KsqlDataSourceSche
 ///
 /// # Errors
 /// Two columns of a record have the same name in Avro.
-pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[AvroField]) -> Result<String, AvroError> {
+pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[ConnectField]) -> Result<String, AvroError> {
+    avro_of_record(name, schema, fields, &ConnectMeta::default())
+}
+
+/// The same with the metadata of the record itself.
+///
+/// # Errors
+/// As [`avro_of_schema`]'s.
+pub fn avro_of_record(
+    name: &str,
+    schema: &Schema,
+    fields: &[ConnectField],
+    meta: &ConnectMeta,
+) -> Result<String, AvroError> {
     let full = legal(name);
     let mut declared = Declaring::new(&full);
-    let mut record = declared.record(&full, &schema.fields, fields, "")?;
+    let mut record = declared.record(&full, &schema.fields, fields, meta, "")?;
     record.insert("connect.name".into(), name.into());
     Ok(Json::Object(record).to_string())
 }
@@ -36,18 +50,22 @@ pub fn avro_of_schema(name: &str, schema: &Schema, fields: &[AvroField]) -> Resu
 ///
 /// # Errors
 /// As [`avro_of_schema`]'s.
-pub fn avro_of_value(data_type: &DataType) -> Result<String, AvroError> {
-    avro_of_named_value(KSQL_RECORD, data_type)
+pub fn avro_of_value(data_type: &DataType, known: &ConnectField) -> Result<String, AvroError> {
+    avro_of_named_value(KSQL_RECORD, data_type, known)
 }
 
 /// The same; a record in it is of that full name.
 ///
 /// # Errors
 /// As [`avro_of_schema`]'s.
-pub fn avro_of_named_value(full: &str, data_type: &DataType) -> Result<String, AvroError> {
+pub fn avro_of_named_value(
+    full: &str,
+    data_type: &DataType,
+    known: &ConnectField,
+) -> Result<String, AvroError> {
     let mut declared = Declaring::new(full);
     declared.taken.clear();
-    let mut avro = declared.data_type(data_type, "", None)?;
+    let mut avro = declared.data_type(data_type, "", known)?;
     if let (DataType::Struct(_), Some(record)) = (data_type, avro.as_object_mut()) {
         record.insert("namespace".into(), namespace(full).into());
     }
@@ -99,23 +117,34 @@ impl Declaring {
         &mut self,
         full: &str,
         columns: &[Field],
-        more: &[AvroField],
+        known: &[ConnectField],
+        meta: &ConnectMeta,
         path: &str,
     ) -> Result<Map<String, Json>, AvroError> {
         let mut names = HashSet::new();
         let mut fields = Vec::with_capacity(columns.len());
+        let plain = ConnectField::default();
         for (i, column) in columns.iter().enumerate() {
             let name = field_name(&column.name);
             if !names.insert(name.clone()) {
                 let reason = format!("two columns are named {name} in Avro, one of them is {}", column.name);
                 return Err(AvroError::new(reason));
             }
-            let more = more.get(i);
-            let data_type = self.data_type(&column.data_type, &format!("{path}_{name}"), more)?;
-            fields.push(match more {
-                Some(more) if more.required => json!({"name": name, "type": data_type}),
-                _ => json!({"name": name, "type": ["null", data_type], "default": null}),
-            });
+            let known = known.get(i).unwrap_or(&plain);
+            let avro = self.data_type(&column.data_type, &format!("{path}_{name}"), known)?;
+            let default = known.meta.default.as_ref().and_then(|v| default_json(v, &column.data_type));
+            let mut field = Map::new();
+            field.insert("name".into(), name.into());
+            field.insert("type".into(), optional_unless(known.required, avro, default.is_some()));
+            if let Some(doc) = meta.parameter(&format!("{FIELD_DOC}{}", column.name)) {
+                field.insert("doc".into(), doc.into());
+            }
+            match default {
+                Some(default) => drop(field.insert("default".into(), default)),
+                None if !known.required => drop(field.insert("default".into(), Json::Null)),
+                None => {}
+            }
+            fields.push(Json::Object(field));
         }
         let mut record = Map::new();
         record.insert("type".into(), "record".into());
@@ -123,7 +152,11 @@ impl Declaring {
         if !namespace(full).is_empty() {
             record.insert("namespace".into(), namespace(full).into());
         }
+        if let Some(doc) = meta.parameter(RECORD_DOC) {
+            record.insert("doc".into(), doc.into());
+        }
         record.insert("fields".into(), fields.into());
+        connect(&mut record, meta, None);
         Ok(record)
     }
 
@@ -131,68 +164,109 @@ impl Declaring {
         &mut self,
         data_type: &DataType,
         path: &str,
-        more: Option<&AvroField>,
+        known: &ConnectField,
     ) -> Result<Json, AvroError> {
-        let optional = |avro: Json| json!(["null", avro]);
-        let mut avro = match data_type {
+        let plain = ConnectField::default();
+        let within = known.fields.first().unwrap_or(&plain);
+        let narrow = known.meta.narrow.filter(|n| n.fits(data_type));
+        let avro = match data_type {
             DataType::Boolean => json!("boolean"),
             DataType::Integer => json!("int"),
             DataType::BigInt => json!("long"),
+            DataType::Double if narrow == Some(Narrow::Float32) => json!("float"),
             DataType::Double => json!("double"),
             DataType::Varchar => json!("string"),
-            DataType::Bytes => json!("bytes"),
-            DataType::Decimal(precision, scale) => json!({
-                "type": "bytes", "scale": scale, "precision": precision, "connect.version": 1,
-                "connect.parameters": {"scale": scale.to_string(), "connect.decimal.precision": precision.to_string()},
-                "connect.name": "org.apache.kafka.connect.data.Decimal", "logicalType": "decimal"
-            }),
+            DataType::Bytes => match (&known.semantic, known.meta.parameter(FIXED_SIZE)) {
+                (Some(name), Some(size)) => self.fixed(name, size),
+                _ => json!("bytes"),
+            },
+            DataType::Decimal(precision, scale) => {
+                let declared = known.meta.parameter(PRECISION).and_then(|p| p.parse::<u32>().ok());
+                json!({
+                    "type": "bytes", "scale": scale, "precision": declared.unwrap_or((*precision).into()),
+                    "connect.version": 1,
+                    "connect.parameters": {"scale": scale.to_string(), PRECISION: precision.to_string()},
+                    "connect.name": "org.apache.kafka.connect.data.Decimal", "logicalType": "decimal"
+                })
+            }
             DataType::Date => logical("int", "Date", "date"),
             DataType::Time => logical("int", "Time", "time-millis"),
             DataType::Timestamp => logical("long", "Timestamp", "timestamp-millis"),
             DataType::Array(element) => {
-                let items = self.data_type(element, path, None)?;
-                json!({"type": "array", "items": optional(items)})
+                let items = self.data_type(element, path, within)?;
+                json!({"type": "array", "items": optional_unless(within.required, items, false)})
             }
             DataType::Map(value) => {
-                let values = self.data_type(value, &format!("{path}_MapValue"), None)?;
-                json!({"type": "map", "values": optional(values)})
+                let values = self.data_type(value, &format!("{path}_MapValue"), within)?;
+                json!({"type": "map", "values": optional_unless(within.required, values, false)})
             }
-            DataType::Struct(fields) => {
-                return self.structure(fields, path, more);
+            DataType::Struct(fields) if known.semantic.as_deref() == Some(UNION) => {
+                return self.union(fields, path, known);
             }
+            DataType::Struct(fields) => return self.structure(fields, path, known),
         };
-        if let Some(semantic) = more.and_then(|m| m.semantic.as_deref()) {
-            if let Json::String(name) = &avro {
-                avro = json!({"type": name});
-            }
-            if let Some(object) = avro.as_object_mut() {
-                object.entry("connect.version").or_insert_with(|| 1.into());
-                object.insert("connect.name".into(), semantic.into());
+        let mut annotated = match avro {
+            Json::Object(object) => object,
+            name => Map::from_iter([("type".to_owned(), name)]),
+        };
+        if let Some(narrow @ (Narrow::Int8 | Narrow::Int16)) = narrow {
+            annotated.insert("connect.type".into(), narrow.name().into());
+        }
+        let default = known.meta.default.as_ref().and_then(|v| default_json(v, data_type));
+        connect(&mut annotated, &known.meta, default);
+        if let Some(semantic) = &known.semantic {
+            annotated.insert("connect.name".into(), semantic.as_str().into());
+        }
+        Ok(match annotated.get("type") {
+            Some(name) if annotated.len() == 1 => name.clone(),
+            _ => Json::Object(annotated),
+        })
+    }
+
+    fn fixed(&mut self, name: &str, size: &str) -> Json {
+        let full = legal(name);
+        let Ok(size) = size.parse::<u32>() else { return json!("bytes") };
+        if !self.taken.insert(simple(&full).to_owned()) {
+            return json!("bytes");
+        }
+        match namespace(&full) {
+            "" => json!({"type": "fixed", "name": full, "size": size}),
+            namespace => {
+                json!({"type": "fixed", "name": simple(&full), "namespace": namespace, "size": size})
             }
         }
-        Ok(avro)
+    }
+
+    /// The branches beside null: one a field.
+    fn union(&mut self, fields: &[Field], path: &str, known: &ConnectField) -> Result<Json, AvroError> {
+        let plain = ConnectField::default();
+        let mut branches = Vec::with_capacity(fields.len());
+        for (i, field) in fields.iter().enumerate() {
+            let known = known.fields.get(i).unwrap_or(&plain);
+            branches.push(self.data_type(
+                &field.data_type,
+                &format!("{path}_{}", field_name(&field.name)),
+                known,
+            )?);
+        }
+        Ok(Json::Array(branches))
     }
 
     /// A record by the name that it is known by; the same record again is a reference to it.
-    fn structure(
-        &mut self,
-        fields: &[Field],
-        path: &str,
-        more: Option<&AvroField>,
-    ) -> Result<Json, AvroError> {
-        let of_fields = more.map_or(&[][..], |m| &m.fields);
-        let Some(semantic) = more.and_then(|m| m.semantic.as_deref()) else {
+    fn structure(&mut self, fields: &[Field], path: &str, known: &ConnectField) -> Result<Json, AvroError> {
+        let (of_fields, meta) = (&known.fields, &known.meta);
+        let Some(semantic) = known.semantic.as_deref() else {
             let name = self.fresh(path);
-            return Ok(Json::Object(self.record(&name, fields, of_fields, path)?));
+            return Ok(Json::Object(self.record(&name, fields, of_fields, meta, path)?));
         };
         let full = legal(semantic);
-        let known = self.named.get(&full).cloned();
-        let free = full.contains('.') && (known.is_some() || self.taken.insert(simple(&full).to_owned()));
+        let before = self.named.get(&full).cloned();
+        let free = full.contains('.') && (before.is_some() || self.taken.insert(simple(&full).to_owned()));
         let name = if free { full } else { self.fresh(path) };
-        let mut record = self.record(&name, fields, of_fields, path)?;
+        let mut record = self.record(&name, fields, of_fields, meta, path)?;
         record.insert("connect.name".into(), semantic.into());
-        match known {
-            Some(known) if known == Json::Object(record.clone()) => return Ok(name.into()),
+        match before {
+            Some(before) if before == Json::Object(record.clone()) => return Ok(name.into()),
             // Another one of that name.
             Some(_) => record.insert("name".into(), self.fresh(path).into()),
             None if free => self.named.insert(name, Json::Object(record.clone())),
@@ -218,4 +292,76 @@ fn logical(avro: &str, connect: &str, logical: &str) -> Json {
         "type": avro, "connect.version": 1,
         "connect.name": format!("org.apache.kafka.connect.data.{connect}"), "logicalType": logical
     })
+}
+
+/// What Connect says of a type: version, doc, parameters, default.
+fn connect(of: &mut Map<String, Json>, meta: &ConnectMeta, default: Option<Json>) {
+    if let Some(doc) = &meta.doc {
+        of.insert("connect.doc".into(), doc.as_str().into());
+    }
+    if let Some(version) = meta.version {
+        of.insert("connect.version".into(), version.into());
+    }
+    let mut said = meta.parameters.iter().filter(|(name, _)| name != FIELD_DEFAULT).peekable();
+    if said.peek().is_some()
+        && let Some(parameters) =
+            of.entry("connect.parameters").or_insert_with(|| Json::Object(Map::new())).as_object_mut()
+    {
+        parameters.extend(said.map(|(name, value)| (name.clone(), value.as_str().into())));
+    }
+    if let Some(default) = default.filter(|_| meta.parameter(FIELD_DEFAULT).is_none()) {
+        of.insert("connect.default".into(), default);
+    }
+}
+
+/// With null beside it unless it is required; a default is of the first branch.
+fn optional_unless(required: bool, avro: Json, default: bool) -> Json {
+    let mut branches = match avro {
+        _ if required => return avro,
+        Json::Array(branches) => branches,
+        one => vec![one],
+    };
+    let null = if default { branches.len() } else { 0 };
+    branches.insert(null, "null".into());
+    Json::Array(branches)
+}
+
+/// A default as Avro writes it in JSON; `None` where it has no form, such as a number that is none.
+fn default_json(value: &Value, data_type: &DataType) -> Option<Json> {
+    let latin = |bytes: &[u8]| Json::String(bytes.iter().map(|b| char::from(*b)).collect());
+    Some(match (value, data_type) {
+        (Value::Null, _) => Json::Null,
+        (Value::Boolean(v), _) => (*v).into(),
+        (Value::Integer(v) | Value::Date(v) | Value::Time(v), _) => (*v).into(),
+        (Value::BigInt(v) | Value::Timestamp(v), _) => (*v).into(),
+        (Value::Double(v), _) => Json::Number(serde_json::Number::from_f64(*v)?),
+        (Value::Decimal(v), _) => latin(&big_integer(*v)),
+        (Value::Varchar(v), _) => v.as_str().into(),
+        (Value::Bytes(v), _) => latin(v),
+        (Value::Array(items), DataType::Array(of)) => {
+            Json::Array(items.iter().map(|v| default_json(v, of)).collect::<Option<_>>()?)
+        }
+        (Value::Map(entries), DataType::Map(of)) => {
+            let entry = |(key, v): &(String, Value)| Some((key.clone(), default_json(v, of)?));
+            Json::Object(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+        (Value::Struct(values), DataType::Struct(fields)) => {
+            let field =
+                |(v, f): (&Value, &Field)| Some((field_name(&f.name), default_json(v, &f.data_type)?));
+            Json::Object(values.iter().zip(fields.iter()).map(field).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}
+
+/// Two's complement, the high byte first, as short as it goes.
+fn big_integer(value: i128) -> Vec<u8> {
+    let bytes = value.to_be_bytes();
+    let filler = if value < 0 { 0xff } else { 0 };
+    let fits = |rest: &[u8]| rest.first().is_some_and(|b| (b & 0x80 != 0) == (value < 0));
+    let mut start = 0;
+    while start < 15 && bytes[start] == filler && fits(&bytes[start + 1..]) {
+        start += 1;
+    }
+    bytes[start..].to_vec()
 }

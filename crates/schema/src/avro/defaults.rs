@@ -1,5 +1,6 @@
 //! Defaults of a reader's fields: written as Avro writes a value of the field's type, then read as any value is.
 
+use super::known::latin;
 use super::parse::{AvroError, Names, default_of};
 use super::wire::{put_bytes, put_long};
 use apache_avro::Schema as Avro;
@@ -126,9 +127,4 @@ fn value(
 /// A number; what JSON has none for is a string.
 fn number(default: &Json) -> Option<f64> {
     default.as_f64().or_else(|| default.as_str()?.parse().ok())
-}
-
-/// Bytes as JSON writes them: a character for each.
-fn latin(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }

@@ -13,46 +13,20 @@
 //! | union of numbers | the widest of them |
 //! | another union | `STRUCT` with a field for each branch, named after it, as Connect's converter does |
 
+use super::known::Declared;
 use super::parse::{self, AvroError, Names};
+use crate::connect::{ConnectMeta, RecordShape};
 use crate::{DataType, Field, Schema};
 use apache_avro::Schema as Avro;
 use apache_avro::schema::{Name, UnionSchema};
 use serde_json::Value as Json;
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// What is known of a field beyond its name and type.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AvroField {
-    /// Never null.
-    pub required: bool,
-    /// Connect's name of its type (`connect.name`), such as `io.debezium.time.ZonedTimestamp`; those of Connect's own logical types
-    /// are told by the type. Of a struct the record's full name.
-    pub semantic: Option<String>,
-    /// Of a struct: what is known of its own fields, in their order; empty if all are optional and nothing else is known.
-    pub fields: Vec<AvroField>,
-}
-
-/// An Avro declaration in bd's terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AvroShape {
-    /// The record's full name, as Connect has it (`connect.name`) or else as in Avro; `None` for a bare value.
-    pub name: Option<String>,
-    /// The columns; a bare value is one column named `value`.
-    pub schema: Schema,
-    /// What else is known of each column, in their order.
-    pub fields: Vec<AvroField>,
-    /// A bare value, not a record.
-    pub single: bool,
-    /// The declaration's text.
-    pub avro: Arc<str>,
-}
 
 /// What an Avro declaration (JSON) says.
 ///
 /// # Errors
 /// It is no Avro schema; its types refer to themselves, or unfold to more than [`MAX_TYPES`] or deeper than [`MAX_DEPTH`].
-pub fn schema_of_avro(text: &str) -> Result<AvroShape, AvroError> {
+pub fn schema_of_avro(text: &str) -> Result<RecordShape, AvroError> {
     shape(text, 0)
 }
 
@@ -61,11 +35,11 @@ pub fn schema_of_avro(text: &str) -> Result<AvroShape, AvroError> {
 ///
 /// # Errors
 /// As [`schema_of_avro`]'s, but for types that refer to themselves.
-pub fn rows_of_avro(text: &str) -> Result<AvroShape, AvroError> {
+pub fn rows_of_avro(text: &str) -> Result<RecordShape, AvroError> {
     shape(text, MAX_RECURSION)
 }
 
-fn shape(text: &str, recursion: usize) -> Result<AvroShape, AvroError> {
+fn shape(text: &str, recursion: usize) -> Result<RecordShape, AvroError> {
     let json = parse::json(text)?;
     let avro = parse::schema(&json, false)?;
     let names = Names::of(&avro)?;
@@ -74,15 +48,15 @@ fn shape(text: &str, recursion: usize) -> Result<AvroShape, AvroError> {
     let declared = Declared::of(&json);
     let Avro::Record(record) = not_null(&avro) else {
         let data_type = deriving.data_type(&avro, 0)?.ok_or_else(unfolds)?;
-        let fields = vec![declared.field(&json, "", &data_type)];
+        let fields = vec![declared.field(&json, None, "", &data_type)];
         let schema = Schema::new(vec![Field::new("value", data_type)]);
-        return Ok(AvroShape { name: None, schema, fields, single: true, avro: avro_text });
+        let meta = ConnectMeta::default();
+        return Ok(RecordShape { name: None, meta, schema, fields, single: true, text: avro_text });
     };
     deriving.within.push(&record.name);
     let schema = Schema::new(deriving.fields(record.fields.iter().map(|f| (f.name.as_str(), &f.schema)), 0)?);
-    let (declaration, within) = declared.record(json_not_null(&json), "").unwrap_or((&json, String::new()));
-    let (name, fields) = declared.of_record(declaration, &within, &schema.fields);
-    Ok(AvroShape { name: Some(name), schema, fields, single: false, avro: avro_text })
+    let (name, meta, fields) = declared.root(&json, &schema.fields);
+    Ok(RecordShape { name: Some(name), meta, schema, fields, single: false, text: avro_text })
 }
 
 fn unfolds() -> AvroError {
@@ -97,105 +71,6 @@ pub const MAX_RECURSION: usize = 8;
 pub const MAX_TYPES: usize = 10_000;
 /// Deeper declarations, references unfolded, are refused.
 pub const MAX_DEPTH: usize = 32;
-
-/// The text's records by their full names: what the parser drops is read from them.
-struct Declared<'a>(HashMap<String, &'a Json>);
-
-fn text<'a>(json: &'a Json, key: &str) -> &'a str {
-    json.get(key).and_then(Json::as_str).unwrap_or_default()
-}
-
-/// The full name of a type, and the namespace that holds within it.
-fn full_name(name: &str, namespace: &str) -> (String, String) {
-    match name.rsplit_once('.') {
-        Some((namespace, _)) => (name.to_owned(), namespace.to_owned()),
-        None if namespace.is_empty() => (name.to_owned(), String::new()),
-        None => (format!("{namespace}.{name}"), namespace.to_owned()),
-    }
-}
-
-fn name_of(record: &Json, within: &str) -> (String, String) {
-    let namespace = record.get("namespace").and_then(Json::as_str).unwrap_or(within);
-    full_name(text(record, "name"), namespace)
-}
-
-impl<'a> Declared<'a> {
-    fn of(json: &'a Json) -> Self {
-        let mut declared = Self(HashMap::new());
-        declared.collect(json, "");
-        declared
-    }
-
-    fn collect(&mut self, json: &'a Json, within: &str) {
-        match json {
-            Json::Array(branches) => branches.iter().for_each(|b| self.collect(b, within)),
-            Json::Object(object) => {
-                if let Some(fields) = object.get("fields").and_then(Json::as_array) {
-                    let (name, namespace) = name_of(json, within);
-                    self.0.entry(name).or_insert(json);
-                    fields.iter().filter_map(|f| f.get("type")).for_each(|t| self.collect(t, &namespace));
-                }
-                let inner = ["type", "items", "values"].iter().filter_map(|key| object.get(*key));
-                inner.for_each(|inner| self.collect(inner, within));
-            }
-            _ => {}
-        }
-    }
-
-    /// The record of a type, and the namespace where it stands.
-    fn record(&self, json: &'a Json, within: &str) -> Option<(&'a Json, String)> {
-        match json {
-            Json::String(name) => {
-                let record = *self.0.get(&full_name(name, within).0)?;
-                let namespace = full_name(name, within).1;
-                Some((record, namespace))
-            }
-            Json::Object(object) if object.contains_key("fields") => Some((json, within.to_owned())),
-            Json::Object(object) => self.record(object.get("type")?, within),
-            _ => None,
-        }
-    }
-
-    /// What is known of a field of that type.
-    fn field(&self, declared: &'a Json, within: &str, data_type: &DataType) -> AvroField {
-        let is_null = |b: &Json| b.as_str() == Some("null");
-        let required = !is_null(declared) && !declared.as_array().is_some_and(|u| u.iter().any(is_null));
-        let of = json_not_null(declared);
-        if let (Some((record, within)), DataType::Struct(columns)) = (self.record(of, within), data_type) {
-            let (name, fields) = self.of_record(record, &within, columns);
-            let plain = |f: &AvroField| *f == AvroField::default();
-            let fields = if fields.iter().all(plain) { Vec::new() } else { fields };
-            return AvroField { required, semantic: Some(name), fields };
-        }
-        let semantic = of.get("connect.name").and_then(Json::as_str);
-        let semantic = semantic.filter(|s| !s.starts_with("org.apache.kafka.connect.data."));
-        AvroField { required, semantic: semantic.map(str::to_owned), fields: Vec::new() }
-    }
-
-    /// The name of a record and what is known of its fields, of these columns.
-    fn of_record(&self, record: &'a Json, within: &str, columns: &[Field]) -> (String, Vec<AvroField>) {
-        let (name, namespace) = name_of(record, within);
-        let fields = record.get("fields").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        let declared: HashMap<&str, &'a Json> =
-            fields.iter().filter_map(|f| Some((text(f, "name"), f.get("type")?))).collect();
-        let field = |column: &Field| {
-            let declared = declared.get(column.name.as_str());
-            declared.map(|t| self.field(t, &namespace, &column.data_type)).unwrap_or_default()
-        };
-        let name = record.get("connect.name").and_then(Json::as_str).map_or(name, str::to_owned);
-        (name, columns.iter().map(field).collect())
-    }
-}
-
-/// The one branch beside null; others are themselves.
-fn json_not_null(json: &Json) -> &Json {
-    let Some(branches) = json.as_array() else { return json };
-    let mut branches = branches.iter().filter(|b| b.as_str() != Some("null"));
-    match (branches.next(), branches.next()) {
-        (Some(one), None) => one,
-        _ => json,
-    }
-}
 
 /// The one branch beside null; others are themselves.
 pub(super) fn not_null(avro: &Avro) -> &Avro {
@@ -335,5 +210,20 @@ pub(super) fn branch_name(branch: &Avro) -> &str {
         Avro::Union(_) => "union",
         Avro::Duration(_) => "fixed",
         _ => "long",
+    }
+}
+
+/// The same of a branch as it is written.
+pub(super) fn branch_name_of(branch: &Json) -> &str {
+    let simple = |name: &'_ str| -> usize { name.rfind('.').map_or(0, |dot| dot + 1) };
+    let text = |key: &str| branch.get(key).and_then(Json::as_str);
+    match (branch, text("type")) {
+        (Json::String(name), _) => &name[simple(name)..],
+        (_, Some("record" | "error" | "enum" | "fixed")) if text("logicalType").is_none() => {
+            let name = text("name").unwrap_or_default();
+            &name[simple(name)..]
+        }
+        (_, Some(primitive)) => primitive,
+        _ => "",
     }
 }

@@ -39,6 +39,7 @@ mod definition_tests;
 mod derive;
 #[cfg(test)]
 pub(crate) mod evolution_properties;
+mod known;
 mod model;
 mod parse;
 mod plan;
@@ -60,14 +61,15 @@ mod write;
 pub use container::{AvroFileError, AvroFileReader, AvroFileWriter, Compression};
 pub use datum::{AvroDatumCodec, AvroFraming};
 pub(crate) use declare::field_name;
-pub use declare::{KSQL_RECORD, avro_of_named_value, avro_of_schema, avro_of_value};
+pub use declare::{KSQL_RECORD, avro_of_named_value, avro_of_record, avro_of_schema, avro_of_value};
 pub use definition::AvroDefinition;
-pub use derive::{AvroField, AvroShape, MAX_DEPTH, MAX_RECURSION, MAX_TYPES, rows_of_avro, schema_of_avro};
+pub use derive::{MAX_DEPTH, MAX_RECURSION, MAX_TYPES, rows_of_avro, schema_of_avro};
 pub use parse::AvroError;
 pub use reader::AvroReader;
 
 use crate::cells::Cells;
 use crate::codec;
+use crate::connect::ConnectField;
 use crate::failure::{Failure, Fallible};
 use crate::writers::{self, Lookup, Writers, Written, framed};
 use crate::{
@@ -119,7 +121,7 @@ impl AvroCodec {
         name: &str,
     ) -> Result<Self, AvroError> {
         let declaration = match (role, schema.fields.as_slice()) {
-            (Role::Key, [only]) => avro_of_named_value(name, &only.data_type)?,
+            (Role::Key, [only]) => avro_of_named_value(name, &only.data_type, &ConnectField::default())?,
             _ => avro_of_schema(name, &schema, &[])?,
         };
         let codec = Self::with_declaration(registry, subject, schema, role, declaration)?;

@@ -1,9 +1,10 @@
 //! Records whose columns are not known beforehand: the writer's schema says them.
 
-use super::derive::{AvroShape, rows_of_avro};
+use super::derive::rows_of_avro;
 use super::parse::AvroError;
 use super::plan::Plan;
 use super::{parse, rows};
+use crate::connect::RecordShape;
 use crate::failure::Fallible;
 use crate::writers::{Writers, framed};
 use crate::{RecordError, Row, SchemaRegistry};
@@ -15,7 +16,7 @@ pub struct AvroReader {
 }
 
 struct Writer {
-    shape: Arc<AvroShape>,
+    shape: Arc<RecordShape>,
     plan: Plan,
 }
 
@@ -32,11 +33,11 @@ impl AvroReader {
     /// # Errors
     /// With index 0: the framing or the datum is broken, the id is unknown, its schema cannot be used; or, `retriable`, the registry
     /// cannot be asked.
-    pub fn decode(&self, bytes: &[u8]) -> Result<(Arc<AvroShape>, Row), RecordError> {
+    pub fn decode(&self, bytes: &[u8]) -> Result<(Arc<RecordShape>, Row), RecordError> {
         self.read(bytes).map_err(|e| e.of_record(0))
     }
 
-    fn read(&self, bytes: &[u8]) -> Fallible<(Arc<AvroShape>, Row)> {
+    fn read(&self, bytes: &[u8]) -> Fallible<(Arc<RecordShape>, Row)> {
         let (id, datum) = framed(bytes, "Avro")?;
         let writer = self.writer(id)?;
         let row = rows::datum(datum, &writer.plan, &writer.shape.schema.fields)?;
@@ -47,7 +48,7 @@ impl AvroReader {
     ///
     /// # Errors
     /// As [`AvroReader::decode`]'s of a record of that schema.
-    pub fn shape(&self, id: u32) -> Result<Arc<AvroShape>, RecordError> {
+    pub fn shape(&self, id: u32) -> Result<Arc<RecordShape>, RecordError> {
         self.writer(id).map(|w| w.shape.clone()).map_err(|e| e.of_record(0))
     }
 

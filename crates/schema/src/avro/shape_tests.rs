@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use super::tests::{Memory, framed, schema};
-use super::{AvroCodec, AvroField, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
+use super::{AvroCodec, AvroReader, KSQL_RECORD, avro_of_schema, schema_of_avro};
 use crate::conformance::read as decode;
-use crate::{Codec, DataType, Field, Role, SchemaRegistry, Value};
+use crate::{Codec, ConnectField, DataType, Field, Role, SchemaRegistry, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -64,10 +64,11 @@ fn a_reader_tells_the_columns_by_the_writer_s_schema() {
 
 #[test]
 fn records_within_keep_their_names_and_what_is_known_of_their_fields() {
-    let of = |required, semantic: Option<&str>, fields: &[AvroField]| AvroField {
+    let of = |required, semantic: Option<&str>, fields: &[ConnectField]| ConnectField {
         required,
         semantic: semantic.map(str::to_owned),
         fields: fields.to_vec(),
+        ..ConnectField::default()
     };
     let row = [("id", DataType::Integer), ("at", DataType::Varchar)];
     let value = DataType::Struct(row.map(|(n, t)| Field::new(n, t)).into());
@@ -130,7 +131,7 @@ fn a_record_that_may_be_null_is_its_columns_and_so_is_one_of_several() {
     let (shape, row) = reader.decode(&framed(id, &[0, 90])).unwrap();
     assert!(shape.single);
     assert_eq!(row, [Value::Struct(vec![Value::Struct(vec![Value::Integer(45)]), Value::Null])]);
-    assert_eq!(registry.schema(id).unwrap().text, shape.avro);
+    assert_eq!(registry.schema(id).unwrap().text, shape.text);
 }
 
 #[test]
@@ -184,9 +185,9 @@ fn connect_s_metadata_comes_back_as_it_was() {
     let id = registry.put(declared);
     let datum = framed(id, &[90, 2, 2, 0x7b, 2, b'b']);
     let (shape, row) = AvroReader::new(registry.clone()).decode(&datum).unwrap();
-    assert_eq!(&*shape.avro, declared);
+    assert_eq!(&*shape.text, declared);
     let codec =
-        AvroCodec::with_declaration(registry.clone(), "s", shape.schema.clone(), Role::Value, &*shape.avro)
+        AvroCodec::with_declaration(registry.clone(), "s", shape.schema.clone(), Role::Value, &*shape.text)
             .unwrap();
     let mut out = Vec::new();
     codec.encode_row(&row, &mut out).unwrap();

@@ -2,14 +2,14 @@
 //! Connect asks for, and without null where none was seen.
 
 use super::node::{Kind, Node};
-use crate::InvalidSchema;
 use crate::avro::{avro_of_schema, avro_of_value};
+use crate::{ConnectField, InvalidSchema};
 use serde_json::{Value as Json, json};
 
 pub(super) fn text(root: &Node, name: &str) -> Result<String, InvalidSchema> {
     let declared = match &root.kind {
         Kind::Struct(_) => avro_of_schema(name, &root.columns(), &[]),
-        _ => avro_of_value(&root.data_type()),
+        _ => avro_of_value(&root.data_type(), &ConnectField::default()),
     };
     let declared = declared.map_err(|e| InvalidSchema(e.to_string()))?;
     let mut json = serde_json::from_str(&declared).map_err(|e| InvalidSchema(e.to_string()))?;

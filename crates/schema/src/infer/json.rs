@@ -2,8 +2,8 @@
 //! as Confluent's serializers declare them, since an open one can get no further properties under `BACKWARD`.
 
 use super::node::{Kind, Node};
-use crate::DataType;
 use crate::json_schema::{Decimals, json_schema_of_value};
+use crate::{ConnectField, DataType};
 use serde_json::{Map, Value as Json, json};
 
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
@@ -65,5 +65,6 @@ fn declared(node: &Node) -> Json {
 
 /// A type as Connect's converter declares it.
 fn of_connect(data_type: &DataType, decimals: Decimals) -> Json {
-    serde_json::from_str(&json_schema_of_value(data_type, decimals)).unwrap_or_else(|_| json!({}))
+    serde_json::from_str(&json_schema_of_value(data_type, &ConnectField::default(), decimals))
+        .unwrap_or_else(|_| json!({}))
 }

@@ -2,8 +2,8 @@
 
 use super::InferNote;
 use super::node::{Kind, Node};
-use crate::InvalidSchema;
 use crate::protobuf::protobuf_of_schema;
+use crate::{ConnectField, InvalidSchema};
 
 pub(super) fn text(root: &Node, name: &str) -> Result<String, InvalidSchema> {
     let Kind::Struct(members) = &root.kind else {
@@ -12,8 +12,9 @@ pub(super) fn text(root: &Node, name: &str) -> Result<String, InvalidSchema> {
             root.data_type()
         )));
     };
-    let required: Vec<bool> = members.iter().map(|(_, node)| !node.is_optional()).collect();
-    protobuf_of_schema(Some(name), &root.columns(), &required)
+    let known = |node: &Node| ConnectField { required: !node.is_optional(), ..ConnectField::default() };
+    let fields: Vec<ConnectField> = members.iter().map(|(_, node)| known(node)).collect();
+    protobuf_of_schema(Some(name), &root.columns(), &fields)
 }
 
 /// Notes what Protobuf cannot hold as it was seen.

@@ -3,6 +3,7 @@
 use super::declare::{Decimals, json_schema_of, json_schema_of_value};
 use crate::cells::Cells;
 use crate::codec;
+use crate::connect::ConnectField;
 use crate::failure::Fallible;
 use crate::json::JsonCodec;
 use crate::writers::{Written, begin, framed};
@@ -32,9 +33,10 @@ impl JsonSchemaCodec {
         role: Role,
     ) -> Self {
         let (declaration, json) = match (role, schema.fields.as_slice()) {
-            (Role::Key, [only]) => {
-                (json_schema_of_value(&only.data_type, Decimals::Numeric), JsonCodec::key(schema))
-            }
+            (Role::Key, [only]) => (
+                json_schema_of_value(&only.data_type, &ConnectField::default(), Decimals::Numeric),
+                JsonCodec::key(schema),
+            ),
             _ => (json_schema_of(None, &schema, &[], Decimals::Numeric), JsonCodec::new(schema)),
         };
         Self::of(registry, subject.into(), declaration, json)

@@ -88,7 +88,8 @@ fn columns_are_declared_as_ksqldb_declares_them() {
         json_schema_of(None, &columns, &[], Decimals::Numeric),
         r#"{"type":"object","properties":{"ID":{"oneOf":[{"type":"null"},{"type":"integer","connect.type":"int64"}],"connect.index":0},"NAME":{"oneOf":[{"type":"null"},{"type":"string"}],"connect.index":1}}}"#
     );
-    let decimal = json_schema_of_value(&DataType::Decimal(10, 2), Decimals::Base64);
+    let decimal =
+        json_schema_of_value(&DataType::Decimal(10, 2), &crate::ConnectField::default(), Decimals::Base64);
     assert!(
         decimal.contains(r#""type":"string","title":"org.apache.kafka.connect.data.Decimal""#),
         "{decimal}"

@@ -12,9 +12,15 @@
 //!
 //! What may be null is `oneOf` of null and its type.
 
-use super::derive::JsonField;
-use crate::{DataType, Field, Schema};
+use crate::connect::{ConnectField, ConnectMeta, Narrow};
+use crate::json::JsonCodec;
+use crate::{Codec, DataType, Field, Schema, Value};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json, json};
+
+/// The name of a struct that is one of several types, as Confluent's converter has it.
+const UNION: &str = "io.confluent.connect.json.OneOf";
 
 /// How decimals are written: Connect's `decimal.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,40 +36,64 @@ pub enum Decimals {
 pub fn json_schema_of(
     name: Option<&str>,
     schema: &Schema,
-    fields: &[JsonField],
+    fields: &[ConnectField],
+    decimals: Decimals,
+) -> String {
+    json_schema_of_record(name, schema, fields, &ConnectMeta::default(), decimals)
+}
+
+/// The same with the metadata of the record itself.
+pub fn json_schema_of_record(
+    name: Option<&str>,
+    schema: &Schema,
+    fields: &[ConnectField],
+    meta: &ConnectMeta,
     decimals: Decimals,
 ) -> String {
     let mut object = object(&schema.fields, fields, decimals);
     if let Some(name) = name {
         object.insert("title".into(), name.into());
     }
+    annotate(&mut object, meta);
     Json::Object(object).to_string()
 }
 
 /// The JSON Schema (text) of a bare value that may be null.
-pub fn json_schema_of_value(data_type: &DataType, decimals: Decimals) -> String {
-    Json::Object(optional(data_type, None, decimals)).to_string()
+pub fn json_schema_of_value(data_type: &DataType, known: &ConnectField, decimals: Decimals) -> String {
+    Json::Object(unless_required(data_type, known, decimals)).to_string()
 }
 
-fn object(columns: &[Field], more: &[JsonField], decimals: Decimals) -> Map<String, Json> {
+fn object(columns: &[Field], known: &[ConnectField], decimals: Decimals) -> Map<String, Json> {
     let mut properties = Map::new();
+    let plain = ConnectField::default();
     for (i, column) in columns.iter().enumerate() {
-        let more = more.get(i);
-        let mut declared = match more {
-            Some(more) if more.required => of_type(&column.data_type, Some(more), decimals),
-            _ => optional(&column.data_type, more, decimals),
-        };
+        let known = known.get(i).unwrap_or(&plain);
+        let mut declared = unless_required(&column.data_type, known, decimals);
         declared.insert("connect.index".into(), i.into());
         properties.insert(column.name.clone(), Json::Object(declared));
     }
     members(json!({"type": "object", "properties": properties}))
 }
 
-fn optional(data_type: &DataType, more: Option<&JsonField>, decimals: Decimals) -> Map<String, Json> {
-    members(json!({"oneOf": [{"type": "null"}, of_type(data_type, more, decimals)]}))
+/// With null beside it unless it is required.
+fn unless_required(data_type: &DataType, known: &ConnectField, decimals: Decimals) -> Map<String, Json> {
+    let of = of_type(data_type, known, decimals);
+    match of.get("oneOf") {
+        _ if known.required => of,
+        Some(Json::Array(branches)) => {
+            let null = json!({"type": "null"});
+            members(
+                json!({"oneOf": std::iter::once(null).chain(branches.iter().cloned()).collect::<Vec<_>>()}),
+            )
+        }
+        _ => members(json!({"oneOf": [{"type": "null"}, of]})),
+    }
 }
 
-fn of_type(data_type: &DataType, more: Option<&JsonField>, decimals: Decimals) -> Map<String, Json> {
+fn of_type(data_type: &DataType, known: &ConnectField, decimals: Decimals) -> Map<String, Json> {
+    let nothing = ConnectField::default();
+    let within = known.fields.first().unwrap_or(&nothing);
+    let narrow = known.meta.narrow.filter(|n| n.fits(data_type));
     let plain = |name: &str| members(json!({ "type": name }));
     let typed = |name: &str, connect: &str| members(json!({"type": name, "connect.type": connect}));
     let logical = |connect: &str, title: &str| {
@@ -73,9 +103,9 @@ fn of_type(data_type: &DataType, more: Option<&JsonField>, decimals: Decimals) -
     let mut declared = match data_type {
         DataType::Boolean => plain("boolean"),
         DataType::Varchar => plain("string"),
-        DataType::Integer => typed("integer", "int32"),
+        DataType::Integer => typed("integer", narrow.map_or("int32", Narrow::name)),
         DataType::BigInt => typed("integer", "int64"),
-        DataType::Double => typed("number", "float64"),
+        DataType::Double => typed("number", narrow.map_or("float64", Narrow::name)),
         DataType::Bytes => typed("string", "bytes"),
         DataType::Date => logical("int32", "Date"),
         DataType::Time => logical("int32", "Time"),
@@ -87,18 +117,64 @@ fn of_type(data_type: &DataType, more: Option<&JsonField>, decimals: Decimals) -
             "connect.type": "bytes"
         })),
         DataType::Array(element) => {
-            members(json!({"type": "array", "items": optional(element, None, decimals)}))
+            members(json!({"type": "array", "items": unless_required(element, within, decimals)}))
         }
         DataType::Map(value) => members(json!({
-            "type": "object", "connect.type": "map", "additionalProperties": optional(value, None, decimals)
+            "type": "object", "connect.type": "map", "additionalProperties": unless_required(value, within, decimals)
         })),
-        DataType::Struct(fields) => object(fields, more.map_or(&[][..], |m| &m.fields), decimals),
+        DataType::Struct(fields) if known.semantic.as_deref() == Some(UNION) => {
+            let branch = |(i, field): (usize, &Field)| {
+                let known = known.fields.get(i).unwrap_or(&nothing);
+                let mut branch = of_type(&field.data_type, known, decimals);
+                branch.insert("connect.index".into(), i.into());
+                branch
+            };
+            let branches: Vec<_> = fields.iter().enumerate().map(branch).collect();
+            return members(json!({ "oneOf": branches }));
+        }
+        DataType::Struct(fields) => object(fields, &known.fields, decimals),
     };
-    if let Some(semantic) = more.and_then(|m| m.semantic.as_deref()) {
-        declared.insert("title".into(), semantic.into());
-        declared.entry("connect.version").or_insert_with(|| 1.into());
+    if let Some(semantic) = &known.semantic {
+        declared.insert("title".into(), semantic.as_str().into());
+    }
+    annotate(&mut declared, &known.meta);
+    if let Some(default) = &known.meta.default
+        && let Some(default) = default_json(default, data_type, decimals)
+    {
+        declared.insert("default".into(), default);
     }
     declared
+}
+
+/// Connect's version, doc and parameters.
+fn annotate(declared: &mut Map<String, Json>, meta: &ConnectMeta) {
+    if let Some(version) = meta.version {
+        declared.insert("connect.version".into(), version.into());
+    }
+    if let Some(doc) = &meta.doc {
+        declared.insert("description".into(), doc.as_str().into());
+    }
+    if !meta.parameters.is_empty()
+        && let Some(parameters) =
+            declared.entry("connect.parameters").or_insert_with(|| json!({})).as_object_mut()
+    {
+        parameters.extend(meta.parameters.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    }
+}
+
+/// A default as values stand in the records.
+fn default_json(value: &Value, data_type: &DataType, decimals: Decimals) -> Option<Json> {
+    if let (Value::Decimal(unscaled), Decimals::Base64) = (value, decimals) {
+        let bytes = unscaled.to_be_bytes();
+        let filler = if *unscaled < 0 { 0xff } else { 0 };
+        let sign = |at: usize| (bytes[at] & 0x80 != 0) == (*unscaled < 0);
+        let start = (0..15).find(|at| bytes[*at] != filler || !sign(at + 1)).unwrap_or(15);
+        return Some(BASE64_STANDARD.encode(&bytes[start..]).into());
+    }
+    let codec = JsonCodec::key(Schema::new(vec![Field::new("value", data_type.clone())]));
+    let mut text = Vec::new();
+    codec.encode_row(&vec![value.clone()], &mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 fn members(json: Json) -> Map<String, Json> {

@@ -1,11 +1,12 @@
 //! A JSON Schema as a registry keeps it.
 
-use super::derive::{self, JsonShape};
+use super::derive;
 use super::diff::{self, CompatibilityPolicy};
 use super::documents::Documents;
 use super::load::{self, Draft};
 use super::model::Model;
 use crate::SchemaText;
+use crate::connect::RecordShape;
 use crate::definition::{Incompatibility, InvalidSchema};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl JsonDefinition {
     ///
     /// # Errors
     /// It holds types without counterpart, or that refer to themselves.
-    pub fn shape(&self) -> Result<JsonShape, InvalidSchema> {
+    pub fn shape(&self) -> Result<RecordShape, InvalidSchema> {
         let derived = derive::derive(&self.model, &self.canonical().into(), true);
         derived.map(|(shape, _)| shape).map_err(InvalidSchema)
     }

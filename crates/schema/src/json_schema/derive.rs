@@ -14,35 +14,11 @@
 //! | `allOf` | all properties together, or the part that says the type |
 
 use super::model::{Additional, Criterion, Kind, Model, Node, NodeId};
+use super::read;
+use crate::connect::{ConnectField, ConnectMeta, Narrow, RecordShape};
 use crate::{DataType, Field, Schema};
 use serde_json::Value as Json;
 use std::sync::Arc;
-
-/// What is known of a field beyond its name and type.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct JsonField {
-    /// Never null.
-    pub required: bool,
-    /// Its type's title; those of Connect's own logical types are told by the type.
-    pub semantic: Option<String>,
-    /// Of a struct: what is known of its own fields, in their order.
-    pub fields: Vec<JsonField>,
-}
-
-/// A JSON Schema in bd's terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonShape {
-    /// The object's title.
-    pub name: Option<String>,
-    /// The columns; what is no object is one column named `value`.
-    pub schema: Schema,
-    /// What else is known of each column, in their order.
-    pub fields: Vec<JsonField>,
-    /// A bare value, not an object.
-    pub single: bool,
-    /// The schema's text.
-    pub text: Arc<str>,
-}
 
 /// How values of a type stand in the JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +56,13 @@ const CONNECT: &str = "org.apache.kafka.connect.data.";
 struct Derived {
     data_type: DataType,
     plan: Plan,
-    field: JsonField,
+    field: ConnectField,
 }
 
 impl Derived {
     fn leaf(data_type: DataType) -> Self {
         let plan = Plan::Leaf(data_type.clone());
-        Self { data_type, plan, field: JsonField { required: true, ..JsonField::default() } }
+        Self { data_type, plan, field: ConnectField::required() }
     }
 }
 
@@ -94,20 +70,22 @@ impl Derived {
 ///
 /// # Errors
 /// Types without counterpart, or that refer to themselves.
-pub(super) fn derive(model: &Model, text: &Arc<str>, optional: bool) -> Result<(JsonShape, Plan), String> {
+pub(super) fn derive(model: &Model, text: &Arc<str>, optional: bool) -> Result<(RecordShape, Plan), String> {
     let mut work = Deriving { model, types: 0, optional_unless_required: optional };
     let derived = work.derive(model.root, 0)?;
     let is_union = matches!(derived.plan, Plan::Union(_));
     let shape = match derived.data_type {
-        DataType::Struct(fields) if !is_union => JsonShape {
+        DataType::Struct(fields) if !is_union => RecordShape {
             name: derived.field.semantic,
+            meta: derived.field.meta,
             schema: Schema::new(fields.to_vec()),
             fields: derived.field.fields,
             single: false,
             text: text.clone(),
         },
-        data_type => JsonShape {
+        data_type => RecordShape {
             name: None,
+            meta: ConnectMeta::default(),
             schema: Schema::new(vec![Field::new("value", data_type)]),
             fields: vec![derived.field],
             single: true,
@@ -169,7 +147,7 @@ impl<'a> Deriving<'a> {
                 Additional::Schema(value) if connect == Some("map") || objects.properties.is_empty() => {
                     let value = self.derive(value, depth + 1)?;
                     let plan = Plan::Map(Box::new(value.plan));
-                    let field = JsonField { required: true, ..JsonField::default() };
+                    let field = ConnectField::required().of(ConnectField::within(vec![value.field]));
                     Derived { data_type: DataType::Map(Arc::new(value.data_type)), plan, field }
                 }
                 _ => {
@@ -182,22 +160,27 @@ impl<'a> Deriving<'a> {
         if let Some(title) = title.filter(|t| !t.starts_with(CONNECT)) {
             derived.field.semantic.get_or_insert_with(|| title.to_owned());
         }
+        annotate(node, &mut derived);
         Ok(derived)
     }
 
     fn array(&mut self, items: NodeId, entries: bool, depth: usize) -> Result<Derived, String> {
-        let field = JsonField { required: true, ..JsonField::default() };
+        let of = |inner| ConnectField::required().of(ConnectField::within(vec![inner]));
         let item = self.model.node(self.model.resolved(items));
         if let (true, Kind::Object(entry)) = (entries, &item.kind)
             && let (Some(_), Some(value)) = (entry.property("key"), entry.property("value"))
         {
             let value = self.derive(value, depth + 1)?;
             let plan = Plan::Entries(Box::new(value.plan));
-            return Ok(Derived { data_type: DataType::Map(Arc::new(value.data_type)), plan, field });
+            return Ok(Derived {
+                data_type: DataType::Map(Arc::new(value.data_type)),
+                plan,
+                field: of(value.field),
+            });
         }
         let item = self.derive(items, depth + 1)?;
         let plan = Plan::Array(Box::new(item.plan));
-        Ok(Derived { data_type: DataType::Array(Arc::new(item.data_type)), plan, field })
+        Ok(Derived { data_type: DataType::Array(Arc::new(item.data_type)), plan, field: of(item.field) })
     }
 
     /// An object of these: name, schema, and whether it is required.
@@ -219,7 +202,7 @@ impl<'a> Deriving<'a> {
             plans.push((name.to_owned(), derived.plan));
             known.push(derived.field);
         }
-        let field = JsonField { required: true, semantic: None, fields: known };
+        let field = ConnectField::required().of(known);
         Ok(Derived { data_type: DataType::Struct(fields.into()), plan: Plan::Struct(plans), field })
     }
 
@@ -237,9 +220,9 @@ impl<'a> Deriving<'a> {
             let derived = self.derive(id, depth + 1)?;
             fields.push(Field::new(format!("{UNION}.field.{i}"), derived.data_type));
             plans.push(derived.plan);
-            known.push(JsonField { required: false, ..derived.field });
+            known.push(ConnectField { required: false, ..derived.field });
         }
-        let field = JsonField { required: !null, semantic: Some(UNION.into()), fields: known };
+        let field = ConnectField { required: !null, ..ConnectField::default().named(UNION).of(known) };
         Ok(Derived { data_type: DataType::Struct(fields.into()), plan: Plan::Union(plans), field })
     }
 
@@ -284,6 +267,35 @@ impl<'a> Deriving<'a> {
                 _ => {}
             }
         }
+    }
+}
+
+/// Takes in what stands beside the type: Connect's version, doc, parameters, and the default.
+fn annotate(node: &Node, derived: &mut Derived) {
+    let meta = &mut derived.field.meta;
+    let own = node.title.as_deref().is_some_and(|t| t.starts_with(CONNECT));
+    if let Some(version) = node.source.get("connect.version").and_then(Json::as_i64) {
+        meta.version = i32::try_from(version).ok().filter(|v| !(own && *v == 1));
+    }
+    if let Some(doc) = &node.description {
+        meta.doc = Some(doc.clone());
+    }
+    for (name, value) in node.parameters.as_ref().and_then(Json::as_object).into_iter().flatten() {
+        let follows = match (&derived.data_type, name.as_str()) {
+            (DataType::Decimal(_, scale), "scale") => value.as_str() == Some(&scale.to_string()),
+            (DataType::Decimal(precision, _), "connect.decimal.precision") => {
+                value.as_str() == Some(&precision.to_string())
+            }
+            _ => false,
+        };
+        if let (false, Some(value)) = (follows, value.as_str()) {
+            meta.set_parameter(name, value);
+        }
+    }
+    let narrow = node.connect_type.as_deref().and_then(Narrow::of);
+    meta.narrow = narrow.filter(|n| n.fits(&derived.data_type)).or(meta.narrow);
+    if let Some(default) = node.default.as_ref().filter(|d| !d.is_null()) {
+        meta.default = read::value(&derived.plan, default).ok();
     }
 }
 

@@ -30,8 +30,7 @@ mod reader;
 mod tests;
 
 pub use codec::JsonSchemaCodec;
-pub use declare::{Decimals, json_schema_of, json_schema_of_value};
+pub use declare::{Decimals, json_schema_of, json_schema_of_record, json_schema_of_value};
 pub use definition::JsonDefinition;
-pub use derive::{JsonField, JsonShape};
 pub use diff::CompatibilityPolicy;
 pub use reader::JsonSchemaReader;

@@ -1,8 +1,9 @@
 //! Records whose columns are not known beforehand: the writer's schema says them.
 
 use super::definition::JsonDefinition;
-use super::derive::{JsonShape, Plan, derive};
+use super::derive::{Plan, derive};
 use super::read;
+use crate::connect::RecordShape;
 use crate::failure::{Failure, Fallible};
 use crate::json::JsonCodec;
 use crate::writers::{Writers, framed};
@@ -16,14 +17,14 @@ pub struct JsonSchemaReader {
 }
 
 struct Writer {
-    shape: Arc<JsonShape>,
+    shape: Arc<RecordShape>,
     plan: Plan,
     /// Reads what stands as the format `JSON` has it: decimals to their last digit.
     plain: Option<JsonCodec>,
 }
 
 impl Writer {
-    fn new((shape, plan): (JsonShape, Plan)) -> Self {
+    fn new((shape, plan): (RecordShape, Plan)) -> Self {
         let schema = || shape.schema.clone();
         let plain = match &plan {
             Plan::Struct(_) if plan.is_plain() => Some(JsonCodec::new(schema()).case_sensitive(true)),
@@ -53,11 +54,11 @@ impl JsonSchemaReader {
     /// # Errors
     /// With index 0: the framing or the JSON is broken, the id is unknown, its schema cannot be used or does not fit; or,
     /// `retriable`, the registry cannot be asked.
-    pub fn decode(&self, bytes: &[u8]) -> Result<(Arc<JsonShape>, Row), RecordError> {
+    pub fn decode(&self, bytes: &[u8]) -> Result<(Arc<RecordShape>, Row), RecordError> {
         self.read(bytes).map_err(|e| e.of_record(0))
     }
 
-    fn read(&self, bytes: &[u8]) -> Fallible<(Arc<JsonShape>, Row)> {
+    fn read(&self, bytes: &[u8]) -> Fallible<(Arc<RecordShape>, Row)> {
         let (id, text) = framed(bytes, "JSON")?;
         let writer = self.writers.plan(id, |text| self.compile(text))?;
         if let Some(codec) = &writer.plain {

@@ -1,12 +1,13 @@
 //! From bytes to Arrow columns, without anything in between.
 
 use super::link::Scalar;
-use super::plan::{MessagePlan, Read, Shape, default_raw};
+use super::plan::{FieldPlan, MessagePlan, Read, Shape, default_raw};
+use super::rows;
 use super::scalar::{Leaf, leaf, takes};
 use super::scan::{Found, entry};
 use super::wire::Raw;
 use crate::batch;
-use crate::column::Column;
+use crate::column::{Column, Map};
 use crate::failure::{Failure, Fallible};
 use crate::{DataType, Value};
 use std::borrow::Cow;
@@ -52,11 +53,49 @@ pub(super) fn message(bytes: &[u8], plan: &MessagePlan, columns: &mut [Column]) 
                 None => batch::push(column, &field.target, &field.absent)?,
             },
             (_, Column::Array(list)) => list.offsets.push(list.items.len())?,
-            (_, Column::Map(map)) => map.offsets.push(map.keys.len())?,
+            (Shape::Map { value, .. }, Column::Map(map)) => {
+                if repeats(map) {
+                    last_wins(map, bytes, plan, field, value)?;
+                }
+                map.offsets.push(map.keys.len())?;
+            }
             _ => return Err(mismatch(&field.target)),
         }
     }
-    plan.missing.iter().for_each(|column| columns[*column].push_null());
+    for (column, target, value) in &plan.missing {
+        batch::push(&mut columns[*column], target, value)?;
+    }
+    Ok(())
+}
+
+/// Whether a key comes more than once in the map that is not yet closed.
+fn repeats(map: &Map) -> bool {
+    let entries = map.offsets.end()..map.keys.len();
+    if entries.len() < 2 {
+        return false;
+    }
+    rows::has_twice(&entries.map(|i| map.keys.get(i)).collect::<Vec<_>>())
+}
+
+/// Reads the map once more, as rows do: of entries with the same key the last.
+#[cold]
+fn last_wins(
+    map: &mut Map,
+    bytes: &[u8],
+    plan: &MessagePlan,
+    field: &FieldPlan,
+    of: &DataType,
+) -> Fallible<()> {
+    let start = map.offsets.end();
+    map.keys.truncate(start);
+    map.values.truncate(start);
+    let mut row = rows::message(bytes, plan)?;
+    if let Some(Value::Map(entries)) = row.get_mut(field.column) {
+        for (key, value) in entries {
+            map.keys.push(key.as_bytes())?;
+            batch::push(&mut map.values, of, value)?;
+        }
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::declare::protobuf_of_schema;
 use super::definition::ProtobufDefinition;
 use super::messages::{self, Messages, indexed};
-use super::plan::MessagePlan;
+use super::plan::{Message, MessagePlan};
 use super::source::Cell;
 use super::write::WritePlan;
 use super::{arrow, rows};
@@ -25,6 +25,8 @@ pub struct ProtobufCodec {
     schema: Schema,
     declaration: Arc<str>,
     write: WritePlan,
+    /// The message that it writes, where its numbers tell which of another writer's fields a column is.
+    reader: Option<(ProtobufDefinition, String)>,
     framing: Framing,
 }
 
@@ -50,12 +52,28 @@ impl ProtobufCodec {
         subject: impl Into<String>,
         schema: Schema,
     ) -> Result<Self, InvalidSchema> {
-        let declaration = protobuf_of_schema(None, &schema, &[])?;
-        Self::with_declaration(registry, subject, schema, declaration, &[0])
+        Self::named(registry, subject, schema, None)
+    }
+
+    /// The same by that full name of the message.
+    ///
+    /// # Errors
+    /// As [`ProtobufCodec::new`]'s.
+    pub fn named(
+        registry: Arc<dyn SchemaRegistry>,
+        subject: impl Into<String>,
+        schema: Schema,
+        name: Option<&str>,
+    ) -> Result<Self, InvalidSchema> {
+        let declaration = protobuf_of_schema(name, &schema, &[])?;
+        let codec = Self::with_declaration(registry, subject, schema, declaration, &[0])?;
+        // Its numbers are of its own making.
+        Ok(Self { reader: None, ..codec })
     }
 
     /// `PROTOBUF` that writes the message at those message indexes of this `.proto` text, which refers to well-known files only. Its
-    /// fields match the columns by name; those without a column are absent.
+    /// fields match the columns by name; those without a column are absent. Records that others wrote are read by it: a column is the
+    /// field of its number, however that is named there, and one that is not there is what this message says of its absence.
     ///
     /// # Errors
     /// It is no Protobuf schema, has no such message, a column is not in it or not of a type that fits.
@@ -75,7 +93,7 @@ impl ProtobufCodec {
             indexes: messages::encoded(indexes),
             id: OnceLock::new(),
         };
-        Ok(Self { schema, declaration, write, framing })
+        Ok(Self { schema, declaration, write, reader: Some((definition, name)), framing })
     }
 
     /// `PROTOBUF_NOSR`: the bare message of what [`protobuf_of_schema`] declares.
@@ -99,8 +117,8 @@ impl ProtobufCodec {
         let declaration = declaration.into();
         let (definition, name) = message_of(&declaration, indexes)?;
         let write = WritePlan::compile(&definition.types, &name, &schema.fields)?;
-        let plan = MessagePlan::compile(&definition.types, &name, &schema.fields)?;
-        Ok(Self { schema, declaration, write, framing: Framing::Bare(Box::new(plan)) })
+        let plan = MessagePlan::compile(&definition.types, &name, &schema.fields, None)?;
+        Ok(Self { schema, declaration, write, reader: None, framing: Framing::Bare(Box::new(plan)) })
     }
 
     /// The `.proto` text of what it writes.
@@ -127,7 +145,8 @@ impl ProtobufCodec {
     }
 
     fn compile(&self, messages: &Messages<MessagePlan>, name: &str) -> Result<MessagePlan, InvalidSchema> {
-        MessagePlan::compile(&messages.definition.types, name, &self.schema.fields)
+        let by = self.reader.as_ref().map(|(reader, name)| Message { types: &reader.types, name });
+        MessagePlan::compile(&messages.definition.types, name, &self.schema.fields, by)
     }
 
     fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Fallible<()> {

@@ -1,10 +1,11 @@
 //! A Protobuf schema as a registry keeps it.
 
 use super::ast::{ProtoFile, messages};
-use super::derive::{self, ProtobufShape};
+use super::derive;
 use super::link::{self, Types};
 use super::{diff, normal, print, serialize};
 use crate::SchemaText;
+use crate::connect::RecordShape;
 use crate::definition::{Incompatibility, InvalidSchema};
 use std::sync::Arc;
 
@@ -55,8 +56,8 @@ impl ProtobufDefinition {
     /// The columns of the message of that full name.
     ///
     /// # Errors
-    /// There is no such message, or it unfolds to too many types.
-    pub fn shape(&self, full_name: &str) -> Result<ProtobufShape, InvalidSchema> {
+    /// There is no such message, it refers to itself or unfolds to too many types.
+    pub fn shape(&self, full_name: &str) -> Result<RecordShape, InvalidSchema> {
         derive::shape(&self.types, full_name, self.canonical().into())
     }
 

@@ -10,59 +10,67 @@
 //! | `google.protobuf.Timestamp`, `google.type.Date`, `google.type.TimeOfDay` | `TIMESTAMP`, `DATE`, `TIME` |
 //! | `confluent.type.Decimal` | `DECIMAL` of the parameters of `confluent.field_meta`; without them `VARCHAR` |
 //! | another message | `STRUCT` |
-//! | a message within itself | `STRUCT`, [`MAX_RECURSION`] times; the next one is `BYTES`, as it is encoded |
+//! | a message within itself | of rows `STRUCT`, [`MAX_RECURSION`] times; it has no columns |
 //! | `repeated`, `map` | `ARRAY`, `MAP` |
-//! | a `oneof` | a field for each of its fields, of which one is not NULL |
+//! | a `oneof` | a field for each of its fields, of which one is not NULL (Confluent's `flatten.unions`) |
+//!
+//! Beside the types stand, as with Confluent's converter, the parameters `io.confluent.connect.protobuf.Tag` (a field's number), `.Type`
+//! (a whole number that is no `int32` or `int64`) and `.Enum` (an enum's names and numbers), by which the same is declared again.
 
-use super::ast::{FieldDecl, Label, OptionDecl, OptionValue, all_fields};
+use super::ast::{FieldDecl, Label, OneofDecl, OptionDecl, OptionValue, ProtoFile, all_fields};
 use super::link::{Resolved, Scalar, Types};
-use super::plan::{has_presence, of_field, wrapped};
+use super::plan::{enumeration, has_presence, of_field, wrapped};
+use crate::connect::{ConnectField, ConnectMeta, Narrow, RecordShape};
 use crate::definition::InvalidSchema;
 use crate::{DataType, Field, Schema};
 use std::sync::Arc;
 
-/// A message is unfolded so many times within itself.
-pub const MAX_RECURSION: usize = 3;
+/// In rows a message holds itself so many times; fewer where that would be too many types.
+pub const MAX_RECURSION: usize = 8;
 /// Messages that unfold to more types than this are refused.
 const MAX_TYPES: usize = 10_000;
-/// Messages deeper than this are as they are encoded.
-const MAX_DEPTH: usize = 32;
+/// Messages deeper than this are left out.
+const MAX_DEPTH: usize = 64;
 
-/// A message in bd's terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtobufShape {
-    /// The message's full name.
-    pub name: String,
-    /// The columns.
-    pub schema: Schema,
-    /// Whether each column is never NULL: one that says not that it is absent.
-    pub required: Vec<bool>,
-    /// The schema's text.
-    pub text: Arc<str>,
-}
+/// Confluent's names of parameters.
+pub(super) const TAG: &str = "io.confluent.connect.protobuf.Tag";
+pub(super) const TYPE: &str = "io.confluent.connect.protobuf.Type";
+pub(super) const ENUM: &str = "io.confluent.connect.protobuf.Enum";
 
 /// What the message of that full name says.
-pub(super) fn shape(types: &Types, full_name: &str, text: Arc<str>) -> Result<ProtobufShape, InvalidSchema> {
-    let mut deriving = Deriving { types, within: Vec::new(), count: 0 };
-    let fields = deriving.message(full_name)?;
-    let required = match types.message(full_name) {
-        Some((message, info)) => {
-            let file = types.file_of(info);
-            let plain = |f: &FieldDecl| {
-                matches!(
-                    types.resolved(&f.of, full_name),
-                    Ok(Resolved::Scalar(_) | Resolved::Enum(_) | Resolved::Map(..))
-                )
-            };
-            let never_null = all_fields(message).map(|(f, o)| {
-                matches!(f.label, Some(Label::Required | Label::Repeated))
-                    || (plain(f) && !has_presence(file, f, o))
-            });
-            never_null.collect()
+///
+/// # Errors
+/// There is no such message, it refers to itself or unfolds to too many types.
+pub(super) fn shape(types: &Types, full_name: &str, text: Arc<str>) -> Result<RecordShape, InvalidSchema> {
+    unfolded(types, full_name, text, 0)
+}
+
+/// The same for rows, of which a message may hold itself: the innermost lacks the fields that would hold it again.
+pub(super) fn rows_shape(
+    types: &Types,
+    full_name: &str,
+    text: Arc<str>,
+) -> Result<RecordShape, InvalidSchema> {
+    let mut last = unfolded(types, full_name, text.clone(), MAX_RECURSION);
+    for recursion in (1..MAX_RECURSION).rev() {
+        if last.is_ok() {
+            break;
         }
-        None => Vec::new(),
-    };
-    Ok(ProtobufShape { name: full_name.to_owned(), schema: Schema::new(fields), required, text })
+        last = unfolded(types, full_name, text.clone(), recursion);
+    }
+    last
+}
+
+fn unfolded(
+    types: &Types,
+    full_name: &str,
+    text: Arc<str>,
+    recursion: usize,
+) -> Result<RecordShape, InvalidSchema> {
+    let mut deriving = Deriving { types, within: Vec::new(), count: 0, recursion };
+    let (schema, fields) = deriving.message(full_name)?.into_iter().unzip();
+    let (name, schema) = (Some(full_name.to_owned()), Schema { fields: schema });
+    Ok(RecordShape { name, meta: ConnectMeta::default(), schema, fields, single: false, text })
 }
 
 struct Deriving<'a> {
@@ -70,55 +78,117 @@ struct Deriving<'a> {
     /// The messages that are being unfolded.
     within: Vec<String>,
     count: usize,
+    /// How often a message may hold itself.
+    recursion: usize,
+}
+
+/// A type and what is known of it.
+type Derived = (DataType, ConnectField);
+
+fn unfolds() -> InvalidSchema {
+    InvalidSchema(format!(
+        "the message refers to itself, or unfolds to more than {MAX_TYPES} types: it has no columns"
+    ))
 }
 
 impl Deriving<'_> {
-    fn message(&mut self, full_name: &str) -> Result<Vec<Field>, InvalidSchema> {
+    fn message(&mut self, full_name: &str) -> Result<Vec<(Field, ConnectField)>, InvalidSchema> {
         let types = self.types;
-        let Some((message, _)) = types.message(full_name) else {
+        let Some((message, info)) = types.message(full_name) else {
             return Err(InvalidSchema(format!("there is no message {full_name}")));
         };
-        self.within.push(full_name.to_owned());
-        let fields = all_fields(message)
-            .map(|(field, _)| {
-                let resolved = of_field(types, field, full_name)?;
-                let one = self.data_type(&resolved, field)?;
-                let repeated = field.label == Some(Label::Repeated) && !matches!(resolved, Resolved::Map(..));
-                Ok(Field::new(&field.name, if repeated { DataType::Array(Arc::new(one)) } else { one }))
-            })
-            .collect();
-        self.within.pop();
-        fields
-    }
-
-    fn data_type(&mut self, of: &Resolved, field: &FieldDecl) -> Result<DataType, InvalidSchema> {
-        self.count += 1;
-        if self.count > MAX_TYPES {
+        let file = types.file_of(info);
+        let of_oneofs = message.oneofs.iter().flat_map(|o| &o.groups);
+        if let Some(group) = message.groups.iter().chain(of_oneofs).next() {
+            let name = &group.name;
             return Err(InvalidSchema(format!(
-                "the message unfolds to more than {MAX_TYPES} types: it has no columns"
+                "message {full_name} has the group {name}, which is not read: declare a message in its place"
             )));
         }
-        Ok(match of {
-            Resolved::Scalar(of) => scalar(*of),
-            Resolved::Enum(_) => DataType::Varchar,
-            Resolved::Map(_, value) => DataType::Map(Arc::new(self.data_type(value, field)?)),
-            Resolved::Message(name) => match name.as_str() {
-                "google.protobuf.Timestamp" => DataType::Timestamp,
-                "google.type.Date" => DataType::Date,
-                "google.type.TimeOfDay" => DataType::Time,
-                "confluent.type.Decimal" => decimal(field),
-                name => match wrapped(name) {
-                    Some(of) => scalar(of),
-                    None if self.is_too_deep(name) => DataType::Bytes,
-                    None => DataType::Struct(self.message(name)?.into()),
-                },
-            },
-        })
+        self.within.push(full_name.to_owned());
+        let mut fields = Vec::new();
+        for (field, oneof) in all_fields(message) {
+            let resolved = of_field(types, field, full_name)?;
+            let Some((data_type, mut known)) = self.data_type(&resolved, field)? else { continue };
+            let repeated = field.label == Some(Label::Repeated) && !matches!(resolved, Resolved::Map(..));
+            let (data_type, mut known) = if repeated {
+                known.required = true;
+                (DataType::Array(Arc::new(data_type)), ConnectField::default().of(vec![known]))
+            } else {
+                (data_type, known)
+            };
+            known.required = is_required(file, field, oneof, &resolved);
+            known.meta.set_parameter(TAG, field.number.to_string());
+            fields.push((Field::new(&field.name, data_type), known));
+        }
+        self.within.pop();
+        Ok(fields)
     }
 
-    fn is_too_deep(&self, name: &str) -> bool {
-        self.within.iter().filter(|n| *n == name).count() > MAX_RECURSION || self.within.len() > MAX_DEPTH
+    /// `None` where a message would hold itself once too often.
+    fn data_type(&mut self, of: &Resolved, field: &FieldDecl) -> Result<Option<Derived>, InvalidSchema> {
+        self.count += 1;
+        if self.count > MAX_TYPES {
+            return Err(unfolds());
+        }
+        let plain = |data_type| (data_type, ConnectField::default());
+        Ok(Some(match of {
+            Resolved::Scalar(of) => (scalar(*of), of_scalar(*of, field)),
+            Resolved::Enum(name) => (DataType::Varchar, self.of_enum(name)),
+            Resolved::Map(_, value) => {
+                let Some((value, mut known)) = self.data_type(value, field)? else { return Ok(None) };
+                known.required = true;
+                (DataType::Map(Arc::new(value)), ConnectField::default().of(vec![known]))
+            }
+            Resolved::Message(name) => match name.as_str() {
+                "google.protobuf.Timestamp" => plain(DataType::Timestamp),
+                "google.type.Date" => plain(DataType::Date),
+                "google.type.TimeOfDay" => plain(DataType::Time),
+                "confluent.type.Decimal" => plain(decimal(field)),
+                name => match wrapped(name) {
+                    Some(of) => plain(scalar(of)),
+                    None => {
+                        let around = self.within.iter().filter(|n| *n == name).count();
+                        if around > self.recursion || self.within.len() > MAX_DEPTH {
+                            return if self.recursion == 0 { Err(unfolds()) } else { Ok(None) };
+                        }
+                        let (columns, fields): (Vec<Field>, _) = self.message(name)?.into_iter().unzip();
+                        (DataType::Struct(columns.into()), ConnectField::default().named(name).of(fields))
+                    }
+                },
+            },
+        }))
     }
+
+    /// A string, by whose parameters the enum is known.
+    fn of_enum(&self, name: &str) -> ConnectField {
+        let simple = name.rsplit('.').next().unwrap_or_default();
+        let values = enumeration(self.types, name).map(|of| of.values.as_slice()).unwrap_or_default();
+        let named = ConnectField::default().named(name).with_parameter(ENUM, simple);
+        values.iter().fold(named, |known, value| {
+            known.with_parameter(&format!("{ENUM}.{}", value.name), value.number.to_string())
+        })
+    }
+}
+
+/// Whether a field is never NULL: it says not that it is absent.
+fn is_required(file: &ProtoFile, field: &FieldDecl, oneof: Option<&OneofDecl>, of: &Resolved) -> bool {
+    let plain = matches!(of, Resolved::Scalar(_) | Resolved::Enum(_) | Resolved::Map(..));
+    matches!(field.label, Some(Label::Required | Label::Repeated))
+        || (plain && !has_presence(file, field, oneof))
+}
+
+fn of_scalar(of: Scalar, field: &FieldDecl) -> ConnectField {
+    let mut known = ConnectField::default();
+    match of {
+        Scalar::Float => known.meta.narrow = Some(Narrow::Float32),
+        Scalar::Int32 | Scalar::Int64 | Scalar::Bool | Scalar::String | Scalar::Bytes | Scalar::Double => {}
+        other => known.meta.set_parameter(TYPE, other.name()),
+    }
+    if matches!(scalar(of), DataType::Integer) {
+        known.meta.narrow = meta_of(field, "connect.type").and_then(|t| Narrow::of(&t));
+    }
+    known
 }
 
 fn scalar(of: Scalar) -> DataType {
@@ -134,23 +204,23 @@ fn scalar(of: Scalar) -> DataType {
 
 /// By the parameters `precision` and `scale` of the field.
 fn decimal(field: &FieldDecl) -> DataType {
-    let parameter = |name: &str| -> Option<i64> {
-        field
-            .options
-            .iter()
-            .filter(|o| o.extension && o.name.ends_with("field_meta"))
-            .find_map(|o| of_meta(o, name))
-    };
-    match parameter("scale") {
+    let number = |name: &str| -> Option<i64> { meta_of(field, name)?.parse().ok() };
+    match number("scale") {
         Some(scale) => {
-            let precision = parameter("precision").unwrap_or(38).clamp(1, 38);
+            let precision = number("precision").unwrap_or(38).clamp(1, 38);
             DataType::Decimal(precision as u8, scale.clamp(0, 38) as i8)
         }
         None => DataType::Varchar,
     }
 }
 
-fn of_meta(option: &OptionDecl, name: &str) -> Option<i64> {
+/// A parameter of the field's `confluent.field_meta`.
+fn meta_of(field: &FieldDecl, name: &str) -> Option<String> {
+    let metas = field.options.iter().filter(|o| o.extension && o.name.ends_with("field_meta"));
+    metas.into_iter().find_map(|o| parameter(o, name))
+}
+
+fn parameter(option: &OptionDecl, name: &str) -> Option<String> {
     fn entries(value: &OptionValue) -> Vec<&OptionValue> {
         match value {
             OptionValue::List(list) => list.iter().collect(),
@@ -170,6 +240,6 @@ fn of_meta(option: &OptionDecl, name: &str) -> Option<i64> {
                 _ => None,
             })
         };
-        (part("key") == Some(name)).then(|| part("value")?.parse().ok()).flatten()
+        (part("key") == Some(name)).then(|| part("value").map(str::to_owned)).flatten()
     })
 }

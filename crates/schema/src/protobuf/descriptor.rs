@@ -4,7 +4,8 @@ use super::ast::{
     EnumDecl, EnumValue, Extensions, FieldDecl, Label, MessageDecl, OneofDecl, OptionDecl, OptionValue,
     ProtoFile, Reserved, Rpc, Service, Syntax, TypeDecl, TypeRef,
 };
-use super::parser::{self, MAX_NESTING, MAX_NUMBER};
+use super::cursor::MAX_NESTING;
+use super::parser::{self, MAX_NUMBER};
 use super::wire::{Raw, Wire};
 use crate::definition::InvalidSchema;
 use crate::failure::{Failure, Fallible};

@@ -11,7 +11,9 @@
 //! ```
 //! A record costs itself only when its framing or its message is broken, when the registry does not know its id, or when its writer's
 //! types do not fit the columns. When the registry cannot be asked, the error is [`retriable`](crate::RecordError::retriable).
-//! Unknown fields and groups are skipped. A field that is absent is NULL if its declaration tells absent from its default (messages,
+//! Unknown fields are skipped; a group has no columns, and what has one is read by columns that are named, not by those it tells.
+//! Of several entries of a map with one key the last counts; a number that an enum has no name for is that number's text.
+//! A field that is absent is NULL if its declaration tells absent from its default (messages,
 //! `optional`, `oneof`, proto2), else its default.
 //!
 //! | column | is read from Protobuf's |
@@ -32,6 +34,7 @@ mod ast;
 mod codec;
 #[cfg(test)]
 mod codec_tests;
+mod cursor;
 mod declare;
 mod definition;
 #[cfg(test)]
@@ -44,6 +47,7 @@ mod lexer;
 mod link;
 mod messages;
 mod normal;
+mod options;
 mod parser;
 mod plan;
 mod print;
@@ -61,5 +65,5 @@ mod write;
 pub use codec::ProtobufCodec;
 pub use declare::protobuf_of_schema;
 pub use definition::ProtobufDefinition;
-pub use derive::{MAX_RECURSION, ProtobufShape};
+pub use derive::MAX_RECURSION;
 pub use reader::ProtobufReader;

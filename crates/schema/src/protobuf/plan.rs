@@ -1,7 +1,9 @@
 //! How a message of one writer's schema becomes values of one target: compiled once, then followed for every record.
 //!
-//! Fields match columns by name as spelled, then without regard to case. What the target does not name is skipped; what the writer
-//! does not have is NULL. A type that the target cannot be read from is no error until a value of it comes.
+//! Fields match columns by name as spelled, then without regard to case. With a reader's schema beside the columns they match by number:
+//! the reader's field that is named as the column tells the number of the writer's, however that is named. What the target does not
+//! name is skipped; what the writer does not have is NULL, or what the reader's field is when it is not there. A type that the target
+//! cannot be read from is no error until a value of it comes.
 
 use super::ast::{
     EnumDecl, FieldDecl, Label, OneofDecl, ProtoFile, Syntax, TypeDecl, TypeRef, all_fields, option,
@@ -74,8 +76,10 @@ pub(super) struct MessagePlan {
     great: HashMap<u32, usize>,
     /// The target's columns.
     pub(super) width: usize,
-    /// Columns that the writer does not have.
-    pub(super) missing: Vec<usize>,
+    /// Columns that the writer does not have: place, type, and what they are.
+    pub(super) missing: Vec<(usize, DataType, Value)>,
+    /// Numbers of fields that have no column and must not be lost.
+    pub(super) beyond: Vec<u32>,
 }
 
 /// Numbers below this are looked up in a table.
@@ -92,43 +96,68 @@ impl MessagePlan {
         }
     }
 
-    /// For messages of that full name into these columns.
+    /// For messages of that full name into these columns; with `by` their fields have the numbers of that message's.
     ///
     /// # Errors
     /// There is no such message.
-    pub(super) fn compile(types: &Types, full_name: &str, fields: &[Field]) -> Result<Self, InvalidSchema> {
+    pub(super) fn compile(
+        types: &Types,
+        full_name: &str,
+        fields: &[Field],
+        by: Option<Message<'_>>,
+    ) -> Result<Self, InvalidSchema> {
+        Self::of(types, full_name, fields, by, false)
+    }
+
+    /// For messages of that full name, of which nothing may be lost: values of fields that the columns lack are refused.
+    ///
+    /// # Errors
+    /// There is no such message.
+    pub(super) fn whole(types: &Types, full_name: &str, fields: &[Field]) -> Result<Self, InvalidSchema> {
+        Self::of(types, full_name, fields, None, true)
+    }
+
+    fn of(
+        types: &Types,
+        full_name: &str,
+        fields: &[Field],
+        by: Option<Message<'_>>,
+        whole: bool,
+    ) -> Result<Self, InvalidSchema> {
         let Some((message, info)) = types.message(full_name) else {
             return Err(InvalidSchema(format!("there is no message {full_name}")));
         };
-        let file = types.file_of(info);
         let all: Vec<(&FieldDecl, Option<&OneofDecl>)> = all_fields(message).collect();
+        let of_reader: Vec<_> =
+            by.and_then(|by| by.types.message(by.name)).map_or(Vec::new(), |(m, _)| all_fields(m).collect());
+        let compiler = Compiler { types, file: types.file_of(info), scope: full_name, by, whole };
         let mut plan = Self {
             fields: Vec::new(),
             small: Vec::new(),
             great: HashMap::new(),
             width: fields.len(),
             missing: vec![],
+            beyond: vec![],
         };
         let mut oneofs: Vec<Option<&str>> = Vec::new();
         for (column, field) in fields.iter().enumerate() {
-            let Some((decl, oneof)) = find(&all, &field.name) else {
-                plan.missing.push(column);
+            let reader = find(&of_reader, &field.name);
+            let found = match reader {
+                Some((reader, _)) => all.iter().find(|(f, _)| f.number == reader.number),
+                None => find(&all, &field.name),
+            };
+            let Some((decl, oneof)) = found else {
+                let absent = compiler.absent_of_reader(reader, &field.data_type)?;
+                plan.missing.push((column, field.data_type.clone(), absent));
                 continue;
             };
-            let mut compiled =
-                Compiler { types, file, scope: full_name }.field(decl, *oneof, &field.data_type)?;
+            let mut compiled = compiler.field(decl, *oneof, reader.map(|(f, _)| *f), &field.data_type)?;
             compiled.column = column;
             compiled.name.clone_from(&field.name);
-            let place = plan.fields.len();
-            let number = decl.number as u32;
-            if number < SMALL && place < usize::from(u16::MAX) {
-                let len = plan.small.len().max(number as usize + 1);
-                plan.small.resize(len, 0);
-                plan.small[number as usize] = place as u16 + 1;
-            } else {
-                plan.great.insert(number, place);
+            if reader.is_some() && matches!(compiled.shape, Shape::Single) {
+                compiled.absent = compiler.absent_of_reader(reader, &field.data_type)?;
             }
-            plan.fields.push(compiled);
+            plan.add(decl.number as u32, compiled);
             oneofs.push(oneof.map(|o| o.name.as_str()));
         }
         for place in 0..plan.fields.len() {
@@ -137,8 +166,31 @@ impl MessagePlan {
             };
             plan.fields[place].rivals = (0..oneofs.len()).filter(rival).collect();
         }
+        if whole {
+            let numbers = all.iter().map(|(decl, _)| decl.number as u32);
+            plan.beyond = numbers.filter(|number| plan.place(*number).is_none()).collect();
+        }
         Ok(plan)
     }
+
+    fn add(&mut self, number: u32, field: FieldPlan) {
+        let place = self.fields.len();
+        if number < SMALL && place < usize::from(u16::MAX) {
+            let len = self.small.len().max(number as usize + 1);
+            self.small.resize(len, 0);
+            self.small[number as usize] = place as u16 + 1;
+        } else {
+            self.great.insert(number, place);
+        }
+        self.fields.push(field);
+    }
+}
+
+/// A message of some schema.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) types: &'a Types,
+    pub(super) name: &'a str,
 }
 
 /// The field of that name: as spelled or as it is scrubbed, else without regard to case.
@@ -220,16 +272,42 @@ struct Compiler<'a> {
     types: &'a Types,
     file: &'a ProtoFile,
     scope: &'a str,
+    /// The reader's message.
+    by: Option<Message<'a>>,
+    whole: bool,
 }
 
 impl Compiler<'_> {
+    /// What the reader's field is when it is not there; NULL without one.
+    fn absent_of_reader(
+        &self,
+        reader: Option<&(&FieldDecl, Option<&OneofDecl>)>,
+        target: &DataType,
+    ) -> Result<Value, InvalidSchema> {
+        let (Some(by), Some((decl, oneof))) = (self.by, reader) else { return Ok(Value::Null) };
+        let Some((_, info)) = by.types.message(by.name) else { return Ok(Value::Null) };
+        let file = by.types.file_of(info);
+        let reading = Compiler { types: by.types, file, scope: by.name, by: None, whole: false };
+        Ok(reading.field(decl, *oneof, None, target)?.absent)
+    }
+
     fn field(
         &self,
         decl: &FieldDecl,
         oneof: Option<&OneofDecl>,
+        reader: Option<&FieldDecl>,
         target: &DataType,
     ) -> Result<FieldPlan, InvalidSchema> {
         let resolved = of_field(self.types, decl, self.scope)?;
+        let by = match (self.by, reader) {
+            (Some(by), Some(reader)) => Some(of_field(by.types, reader, by.name)?),
+            _ => None,
+        };
+        let by = by.as_ref();
+        let of_value = match by {
+            Some(Resolved::Map(_, value)) => Some(&**value),
+            _ => None,
+        };
         let mut absent = Value::Null;
         let (shape, read) = match (&resolved, decl.label, target) {
             (Resolved::Map(key, value), _, DataType::Map(of)) => {
@@ -237,25 +315,25 @@ impl Compiler<'_> {
                     return Err(InvalidSchema(format!("the key of map {} is no scalar", decl.name)));
                 };
                 absent = Value::Map(Vec::new());
-                (Shape::Map { key, value: (**of).clone() }, self.read(value, of)?)
+                (Shape::Map { key, value: (**of).clone() }, self.read(value, of_value, of)?)
             }
             (Resolved::Map(..), ..) => (Shape::Single, refused("a map", target)),
             (resolved, Some(Label::Repeated), DataType::Array(of)) => {
                 absent = Value::Array(Vec::new());
-                (Shape::List { element: (**of).clone() }, self.read(resolved, of)?)
+                (Shape::List { element: (**of).clone() }, self.read(resolved, by, of)?)
             }
             // As between versions of a schema: a field that was repeated is its last value.
-            (resolved, Some(Label::Repeated), _) => (Shape::Single, self.read(resolved, target)?),
+            (resolved, Some(Label::Repeated), _) => (Shape::Single, self.read(resolved, by, target)?),
             // And one that became repeated is an array of it.
-            (resolved, _, DataType::Array(of)) => match self.read(resolved, target)? {
+            (resolved, _, DataType::Array(of)) => match self.read(resolved, by, target)? {
                 Read::Refused(_) => {
                     absent = Value::Array(Vec::new());
-                    (Shape::List { element: (**of).clone() }, self.read(resolved, of)?)
+                    (Shape::List { element: (**of).clone() }, self.read(resolved, by, of)?)
                 }
                 read => (Shape::Single, read),
             },
             (resolved, ..) => {
-                let read = self.read(resolved, target)?;
+                let read = self.read(resolved, by, target)?;
                 absent = self.absent(decl, oneof, resolved, &read, target);
                 (Shape::Single, read)
             }
@@ -299,8 +377,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn read(&self, of: &Resolved, target: &DataType) -> Result<Read, InvalidSchema> {
+    fn read(&self, of: &Resolved, by: Option<&Resolved>, target: &DataType) -> Result<Read, InvalidSchema> {
         use DataType as T;
+        let by = match (self.by, by) {
+            (Some(of), Some(Resolved::Message(name))) => Some(Message { types: of.types, name }),
+            _ => None,
+        };
         let name = match of {
             Resolved::Scalar(scalar) => return Ok(scalar_read(*scalar, target)),
             Resolved::Map(..) => return Ok(refused("a map", target)),
@@ -323,7 +405,7 @@ impl Compiler<'_> {
             ("confluent.type.Decimal", T::Decimal(..) | T::Double | T::Varchar) => Read::Decimal,
             ("google.type.Decimal", T::Decimal(..)) => Read::Wrapper(Scalar::String),
             (name, T::Struct(fields)) => {
-                Read::Message(Box::new(MessagePlan::compile(self.types, name, fields)?))
+                Read::Message(Box::new(MessagePlan::of(self.types, name, fields, by, self.whole)?))
             }
             (name, target) => match (wrapped(name), target) {
                 (Some(scalar), target) => match scalar_read(scalar, target) {
@@ -334,7 +416,7 @@ impl Compiler<'_> {
                 (None, T::Array(_) | T::Map(_)) => match only_list(self.types, name) {
                     Some(only) => {
                         let fields = [Field::new(only, target.clone())];
-                        Read::Unwrapped(Box::new(MessagePlan::compile(self.types, name, &fields)?))
+                        Read::Unwrapped(Box::new(MessagePlan::compile(self.types, name, &fields, None)?))
                     }
                     None => refused(&format!("the message {name}"), target),
                 },

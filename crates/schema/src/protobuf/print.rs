@@ -34,12 +34,28 @@ impl Lines {
         self.depth -= 1;
         self.line(format_args!("}}"));
     }
+}
 
+/// The parts of a block, with an empty line between them.
+struct Parts<'a> {
+    lines: &'a mut Lines,
+    first: bool,
+}
+
+impl Parts<'_> {
     /// An empty line where another part follows: Confluent's text has one, indented as its block.
-    fn gap(&mut self, first: &mut bool) {
-        if !std::mem::take(first) {
-            (0..self.depth.saturating_sub(1)).for_each(|_| self.out.push_str("  "));
-            self.out.push('\n');
+    fn gap(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            (0..self.lines.depth.saturating_sub(1)).for_each(|_| self.lines.out.push_str("  "));
+            self.lines.out.push('\n');
+        }
+    }
+
+    /// A part, if there is anything of it.
+    fn each<T>(&mut self, all: &[T], mut print: impl FnMut(&mut Lines, &T)) {
+        if !all.is_empty() {
+            self.gap();
+            all.iter().for_each(|one| print(self.lines, one));
         }
     }
 }
@@ -76,7 +92,11 @@ pub(super) fn file(file: &ProtoFile) -> String {
 }
 
 fn options(lines: &mut Lines, options: &[OptionDecl]) {
-    options.iter().for_each(|o| lines.line(format_args!("option {};", one_option(o))));
+    options.iter().for_each(|o| option_line(lines, o));
+}
+
+fn option_line(lines: &mut Lines, of: &OptionDecl) {
+    lines.line(format_args!("option {};", one_option(of)));
 }
 
 /// Messages, then enums.
@@ -96,38 +116,17 @@ fn types(lines: &mut Lines, types: &[TypeDecl]) {
 fn message(lines: &mut Lines, of: &MessageDecl) {
     let empty = *of == MessageDecl { name: of.name.clone(), ..MessageDecl::default() };
     lines.block(format_args!("message {}", of.name), empty, |lines| {
-        let mut first = true;
-        if !of.reserved.is_empty() {
-            lines.gap(&mut first);
-            of.reserved.iter().for_each(|r| lines.line(format_args!("reserved {};", ranges(r))));
-        }
-        if !of.options.is_empty() {
-            lines.gap(&mut first);
-            options(lines, &of.options);
-        }
-        if !of.fields.is_empty() {
-            lines.gap(&mut first);
-            of.fields.iter().for_each(|f| field(lines, f));
-        }
-        if !of.oneofs.is_empty() {
-            lines.gap(&mut first);
-            of.oneofs.iter().for_each(|o| oneof(lines, o));
-        }
-        if !of.groups.is_empty() {
-            lines.gap(&mut first);
-            of.groups.iter().for_each(|g| group(lines, g));
-        }
-        if !of.extensions.is_empty() {
-            lines.gap(&mut first);
-            of.extensions.iter().for_each(|e| extensions(lines, e));
-        }
-        if !of.extends.is_empty() {
-            lines.gap(&mut first);
-            of.extends.iter().for_each(|e| extend(lines, e));
-        }
+        let mut parts = Parts { lines, first: true };
+        parts.each(&of.reserved, |lines, r| lines.line(format_args!("reserved {};", ranges(r))));
+        parts.each(&of.options, option_line);
+        parts.each(&of.fields, field);
+        parts.each(&of.oneofs, oneof);
+        parts.each(&of.groups, group);
+        parts.each(&of.extensions, extensions);
+        parts.each(&of.extends, extend);
         if !of.types.is_empty() {
-            lines.gap(&mut first);
-            types(lines, &of.types);
+            parts.gap();
+            types(parts.lines, &of.types);
         }
     });
 }
@@ -160,19 +159,10 @@ pub(super) fn type_name(of: &TypeRef) -> String {
 fn oneof(lines: &mut Lines, of: &OneofDecl) {
     let empty = of.options.is_empty() && of.fields.is_empty() && of.groups.is_empty();
     lines.block(format_args!("oneof {}", of.name), empty, |lines| {
-        let mut first = true;
-        if !of.options.is_empty() {
-            lines.gap(&mut first);
-            options(lines, &of.options);
-        }
-        if !of.fields.is_empty() {
-            lines.gap(&mut first);
-            of.fields.iter().for_each(|f| field(lines, f));
-        }
-        if !of.groups.is_empty() {
-            lines.gap(&mut first);
-            of.groups.iter().for_each(|g| group(lines, g));
-        }
+        let mut parts = Parts { lines, first: true };
+        parts.each(&of.options, option_line);
+        parts.each(&of.fields, field);
+        parts.each(&of.groups, group);
     });
 }
 
@@ -206,15 +196,9 @@ fn ranges(ranges: &[Reserved]) -> String {
 fn service(lines: &mut Lines, of: &Service) {
     let empty = of.options.is_empty() && of.rpcs.is_empty();
     lines.block(format_args!("service {}", of.name), empty, |lines| {
-        let mut first = true;
-        if !of.options.is_empty() {
-            lines.gap(&mut first);
-            options(lines, &of.options);
-        }
-        if !of.rpcs.is_empty() {
-            lines.gap(&mut first);
-            of.rpcs.iter().for_each(|r| rpc(lines, r));
-        }
+        let mut parts = Parts { lines, first: true };
+        parts.each(&of.options, option_line);
+        parts.each(&of.rpcs, rpc);
     });
 }
 

@@ -3,7 +3,7 @@
 use super::plan::{FieldPlan, MessagePlan, Shape};
 use super::scalar::{packed, packs, takes};
 use super::wire::{Raw, Wire};
-use crate::failure::Fallible;
+use crate::failure::{Failure, Fallible};
 
 /// What was found of the single fields.
 pub(super) struct Found<'s, 'a> {
@@ -40,7 +40,12 @@ impl<'s, 'a> Found<'s, 'a> {
         let mut wire = Wire::new(bytes);
         while !wire.is_empty() {
             let (number, raw) = wire.field()?;
-            let Some(place) = plan.place(number) else { continue };
+            let Some(place) = plan.place(number) else {
+                if plan.beyond.contains(&number) {
+                    return Err(too_deep());
+                }
+                continue;
+            };
             let field = &plan.fields[place];
             match (&field.shape, raw) {
                 (Shape::List { .. }, Raw::Bytes(bytes)) if packs(&field.read) => {
@@ -83,6 +88,11 @@ impl<'s, 'a> Found<'s, 'a> {
         }
         self.slots[place] = Some(raw);
     }
+}
+
+#[cold]
+fn too_deep() -> Box<Failure> {
+    Failure::new("a message is too many times within itself")
 }
 
 /// The key and value of an entry of a map.

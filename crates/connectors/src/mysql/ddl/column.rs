@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::lexer::Token;
-use super::{Column, ColumnSpec, Place, SyntaxError};
+use super::{Column, ColumnSpec, Literal, Place, SyntaxError};
 
 /// Reads `name type attributes [FIRST | AFTER column]` to the end of the tokens.
 pub(super) fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec, SyntaxError> {
@@ -11,10 +11,18 @@ pub(super) fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec, SyntaxError>
     let mut primary_key = false;
     let mut place = Place::Default;
     while !c.is_end() {
-        if charset(c, &mut column)? || skip_attribute(c) {
+        if charset(c, &mut column)? {
             continue;
         }
-        if c.accept(&["NOT", "NULL"]) {
+        if c.accept(&["DEFAULT"]) {
+            column.default = default(c);
+        } else if c.accept(&["COMMENT"]) {
+            if let Some(Token::Text(text) | Token::Double(text)) = c.next() {
+                column.comment = Some(text.clone()).filter(|text| !text.is_empty());
+            }
+        } else if skip_attribute(c) {
+            continue;
+        } else if c.accept(&["NOT", "NULL"]) {
             column.nullable = false;
         } else if c.accept(&["NULL"]) {
             column.nullable = true;
@@ -82,16 +90,12 @@ pub(super) fn charset_of_collation(collation: &str) -> Option<String> {
 
 /// Goes past an attribute that says nothing of the column's type, so that its words are not taken for others.
 fn skip_attribute(c: &mut Cursor<'_>) -> bool {
-    if c.accept(&["DEFAULT"]) {
-        skip_default(c);
-    } else if c.accept(&["ON", "UPDATE"]) || c.accept(&["ON", "DELETE"]) {
+    if c.accept(&["ON", "UPDATE"]) || c.accept(&["ON", "DELETE"]) {
         if !c.accept(&["SET", "NULL"]) && !c.accept(&["SET", "DEFAULT"]) && !c.accept(&["NO", "ACTION"]) {
             c.next();
             c.skip_group();
         }
-    } else if c.accept(&["COMMENT"])
-        || c.accept_any(&["COLUMN_FORMAT", "STORAGE", "SRID", "CONSTRAINT", "MATCH"])
-    {
+    } else if c.accept_any(&["COLUMN_FORMAT", "STORAGE", "SRID", "CONSTRAINT", "MATCH"]) {
         c.next();
     } else if c.accept(&["CHECK"]) {
         c.skip_group();
@@ -106,24 +110,79 @@ fn skip_attribute(c: &mut Cursor<'_>) -> bool {
     true
 }
 
-fn skip_default(c: &mut Cursor<'_>) {
+/// Reads a default; what is no literal (NULL, an expression) is none.
+pub(super) fn default(c: &mut Cursor<'_>) -> Option<Literal> {
     if c.peek() == Some(&Token::Sign('(')) {
         c.skip_group();
-        return;
+        return None;
     }
-    if !c.accept_sign('-') {
+    let mut sign = "";
+    if c.accept_sign('-') {
+        sign = "-";
+    } else {
         c.accept_sign('+');
     }
     let value = c.next();
-    // A number such as 1.5, and a function's brackets.
-    if matches!(value, Some(Token::Sign('.'))) || c.accept_sign('.') {
-        c.next();
+    // A number such as 1.5 comes in three parts.
+    let mut number = match value {
+        Some(Token::Word(word)) => word.clone(),
+        Some(Token::Sign('.')) => ".".to_owned(),
+        _ => String::new(),
+    };
+    if number == "." || c.accept_sign('.') {
+        if number != "." {
+            number.push('.');
+        }
+        if let Some(Token::Word(fraction)) = c.next() {
+            number.push_str(fraction);
+        }
     }
+    // 1e-3: the exponent's sign cuts the word.
+    if number.ends_with(['e', 'E']) && number.starts_with(|d: char| d.is_ascii_digit() || d == '.') {
+        let sign = if c.accept_sign('-') { "-" } else { "" };
+        if sign == "-" || c.accept_sign('+') {
+            number.push_str(sign);
+            if let Some(Token::Word(exponent)) = c.next() {
+                number.push_str(exponent);
+            }
+        }
+    }
+    let called = c.peek() == Some(&Token::Sign('('));
     c.skip_group();
-    // An introducer (_utf8mb4'x'), x'00', b'1', DATE '...'.
-    if matches!(value, Some(Token::Word(_))) && matches!(c.peek(), Some(Token::Text(_))) {
-        c.next();
+    match value? {
+        Token::Text(text) | Token::Double(text) => Some(Literal::Text(text.clone())),
+        Token::Word(word) => {
+            // An introducer (_utf8mb4'x'), x'00', b'1', DATE '...'.
+            if let Some(Token::Text(text)) = c.peek() {
+                c.next();
+                return Some(match word.to_ascii_lowercase().as_str() {
+                    "x" => Literal::Hex(text.clone()),
+                    "b" => Literal::Bits(text.clone()),
+                    _ => Literal::Text(text.clone()),
+                });
+            }
+            word_default(word, sign, &number, called)
+        }
+        Token::Sign('.') => Some(Literal::Number(format!("{sign}0{number}"))),
+        _ => None,
     }
+}
+
+fn word_default(word: &str, sign: &str, number: &str, called: bool) -> Option<Literal> {
+    match word.to_ascii_uppercase().as_str() {
+        "TRUE" => return Some(Literal::Number("1".to_owned())),
+        "FALSE" => return Some(Literal::Number("0".to_owned())),
+        "CURRENT_TIMESTAMP" | "NOW" | "LOCALTIME" | "LOCALTIMESTAMP" => return Some(Literal::Now),
+        _ => {}
+    }
+    if let Some(digits) = word.strip_prefix("0x") {
+        return Some(Literal::Hex(digits.to_owned()));
+    }
+    if let Some(digits) = word.strip_prefix("0b") {
+        return Some(Literal::Bits(digits.to_owned()));
+    }
+    let is_number = word.starts_with(|d: char| d.is_ascii_digit());
+    (is_number && !called).then(|| Literal::Number(format!("{sign}{number}")))
 }
 
 fn data_type(c: &mut Cursor<'_>, name: String) -> Result<Column, SyntaxError> {

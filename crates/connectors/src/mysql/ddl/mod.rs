@@ -32,6 +32,11 @@ pub(super) struct Column {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) charset: Option<String>,
     pub(super) nullable: bool,
+    /// Its literal default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<Literal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) comment: Option<String>,
     /// ALTER TABLE has added it: earlier rows were without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) added: bool,
@@ -54,11 +59,29 @@ impl Column {
             unsigned: false,
             charset: None,
             nullable: true,
+            default: None,
+            comment: None,
             added: false,
             virtual_generated: false,
             compressed: false,
         }
     }
+}
+
+/// A default as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Literal {
+    /// In quotes.
+    Text(String),
+    /// A number, or `TRUE` and `FALSE` as `1` and `0`.
+    Number(String),
+    /// `x'..'` and `0x..`: hexadecimal digits.
+    Hex(String),
+    /// `b'..'` and `0b..`: binary digits.
+    Bits(String),
+    /// The time of the insertion.
+    Now,
 }
 
 /// A name, with its database where one is written.
@@ -114,6 +137,12 @@ pub(super) enum Change {
         if_exists: bool,
     },
     RenameTable(TableName),
+    /// ALTER COLUMN ... SET DEFAULT, DROP DEFAULT.
+    Default {
+        name: String,
+        default: Option<Literal>,
+        if_exists: bool,
+    },
     PrimaryKey(Vec<String>),
     DropPrimaryKey,
     /// The default of columns to come.

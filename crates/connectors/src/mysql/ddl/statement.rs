@@ -1,6 +1,6 @@
 //! Statements.
 
-use super::column::{charset_name, charset_of_collation, column_spec};
+use super::column::{charset_name, charset_of_collation, column_spec, default};
 use super::cursor::Cursor;
 use super::lexer::{Token, tokens};
 use super::{Change, ColumnSpec, Statement, SyntaxError, TableBody, TableName};
@@ -185,12 +185,29 @@ fn alter_spec(c: &mut Cursor<'_>, changes: &mut Vec<Change>) -> Result<(), Synta
         if let Some(charset) = options_charset(c)? {
             changes.push(Change::ConvertCharset(charset));
         }
-    } else if !c.accept(&["ALTER"])
-        && let Some(charset) = options_charset(c)?
-    {
+    } else if c.accept(&["ALTER"]) {
+        changes.extend(alter_column(c)?);
+    } else if let Some(charset) = options_charset(c)? {
         changes.push(Change::DefaultCharset(charset));
     }
     Ok(())
+}
+
+/// `ALTER [COLUMN] x SET DEFAULT ..` and `DROP DEFAULT`; others (indexes, checks) say nothing of columns.
+fn alter_column(c: &mut Cursor<'_>) -> Result<Option<Change>, SyntaxError> {
+    if !c.accept(&["COLUMN"]) && (c.looks_at(&["INDEX"]) || c.looks_at(&["KEY"]) || c.looks_at(&["CHECK"])) {
+        return Ok(None);
+    }
+    let if_exists = c.accept(&["IF", "EXISTS"]);
+    let name = c.name()?;
+    let default = if c.accept(&["SET", "DEFAULT"]) {
+        default(c)
+    } else if c.accept(&["DROP", "DEFAULT"]) {
+        None
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Change::Default { name, default, if_exists }))
 }
 
 fn alter_add(c: &mut Cursor<'_>, changes: &mut Vec<Change>) -> Result<(), SyntaxError> {

@@ -118,6 +118,7 @@ fn alter_table_gives_its_changes_in_order() {
         "rename a b",
         "drop key",
         "key id,x",
+        "default z Some(Number(\"3\"))",
         "convert utf8mb4",
         "default latin1",
         "to people",
@@ -137,6 +138,7 @@ fn describe(change: &Change) -> String {
         }
         Change::RenameColumn { old, new, .. } => format!("rename {old} {new}"),
         Change::RenameTable((_, table)) => format!("to {table}"),
+        Change::Default { name, default, .. } => format!("default {name} {default:?}"),
         Change::PrimaryKey(key) => format!("key {}", key.join(",")),
         Change::DropPrimaryKey => "drop key".to_owned(),
         Change::DefaultCharset(charset) => format!("default {charset}"),

@@ -2,9 +2,10 @@
 
 use super::compression::{Compression, MAX_BLOCK};
 use super::{AvroFileError, MAGIC, SYNC, damaged};
-use crate::avro::derive::{AvroShape, schema_of_avro};
+use crate::avro::derive::schema_of_avro;
 use crate::avro::plan::Plan;
 use crate::avro::{arrow, parse, rows};
+use crate::connect::RecordShape;
 use crate::failure::{Failure, Fallible};
 use crate::{RecordError, Role, Row, Schema, batch};
 use arrow_array::RecordBatch;
@@ -22,7 +23,7 @@ pub struct AvroFileReader<R> {
     metadata: Vec<(String, Vec<u8>)>,
     compression: Compression,
     sync: [u8; SYNC],
-    shape: Arc<AvroShape>,
+    shape: Arc<RecordShape>,
     columns: Schema,
     plan: Plan,
     /// Records that earlier blocks hold.
@@ -83,7 +84,7 @@ impl<R: Read> AvroFileReader<R> {
     }
 
     /// What its rows are: by the reader's schema where there is one, else by the file's.
-    pub fn shape(&self) -> &Arc<AvroShape> {
+    pub fn shape(&self) -> &Arc<RecordShape> {
         &self.shape
     }
 

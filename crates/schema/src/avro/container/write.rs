@@ -2,11 +2,12 @@
 
 use super::compression::Compression;
 use super::{AvroFileError, MAGIC, SYNC};
-use crate::avro::derive::{AvroShape, schema_of_avro};
+use crate::avro::derive::schema_of_avro;
 use crate::avro::parse;
 use crate::avro::wire::{put_bytes, put_long};
 use crate::avro::write::WritePlan;
 use crate::cells::Cells;
+use crate::connect::RecordShape;
 use crate::{RecordError, Row, batch};
 use arrow_array::RecordBatch;
 use std::collections::hash_map::RandomState;
@@ -22,7 +23,7 @@ pub struct AvroFileWriter<W> {
     sink: W,
     compression: Compression,
     sync: [u8; SYNC],
-    shape: Arc<AvroShape>,
+    shape: Arc<RecordShape>,
     plan: WritePlan,
     block: Vec<u8>,
     count: i64,
@@ -56,7 +57,7 @@ impl<W: Write> AvroFileWriter<W> {
     }
 
     /// What its rows are.
-    pub fn shape(&self) -> &Arc<AvroShape> {
+    pub fn shape(&self) -> &Arc<RecordShape> {
         &self.shape
     }
 

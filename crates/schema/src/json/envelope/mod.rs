@@ -19,8 +19,8 @@ mod unscaled;
 use super::JsonCodec;
 use super::scan::Scanner;
 use crate::batch;
+use crate::connect::{ConnectField, RecordShape};
 use crate::failure::{Failure, Fallible};
-use crate::json_schema::JsonShape;
 use crate::{Codec, DataType, Decoded, Encoded, RecordError, Role, Row, Schema};
 use arrow_array::RecordBatch;
 use std::borrow::Cow;
@@ -69,7 +69,7 @@ fn split(bytes: &[u8]) -> Fallible<Option<Split<'_>>> {
 
 /// What a record's schema says, prepared.
 struct Writer {
-    shape: Arc<JsonShape>,
+    shape: Arc<RecordShape>,
     /// The type of the payload, where decimals are in it.
     decimals: Option<DataType>,
     /// Of the shape's own columns.
@@ -173,10 +173,17 @@ impl JsonEnvelopeCodec {
     /// A codec of these columns; a single column of [`Role::Key`] is the bare value. `name` is that of the struct in the schema.
     pub fn new(schema: Schema, layout: Role, name: Option<&str>) -> Self {
         let (declared, json) = match (layout, schema.fields.as_slice()) {
-            (Role::Key, [only]) => (declare::of_value(&only.data_type), JsonCodec::key(schema)),
-            _ => (declare::of_struct(name, &schema.fields, &[]), JsonCodec::new(schema)),
+            (Role::Key, [only]) => (
+                declare::envelope_schema_of(&only.data_type, &ConnectField::required()),
+                JsonCodec::key(schema),
+            ),
+            _ => {
+                let known = ConnectField { semantic: name.map(str::to_owned), ..ConnectField::required() };
+                let whole = DataType::Struct(schema.fields.clone().into());
+                (declare::envelope_schema_of(&whole, &known), JsonCodec::new(schema))
+            }
         };
-        Self::with_declaration(json.decimals_unscaled(true), &declared.to_string())
+        Self::with_declaration(json.decimals_unscaled(true), &declared)
     }
 
     /// A codec that writes what `json` writes, with that schema (Connect's JSON) in each record.
@@ -274,7 +281,7 @@ pub enum Enveloped<'a> {
     /// The schema is null: the payload's JSON text.
     Schemaless(&'a [u8]),
     /// The writer's shape (the same `Arc` for equal schemas while it is kept) and the values.
-    Row(Arc<JsonShape>, Row),
+    Row(Arc<RecordShape>, Row),
 }
 
 /// Reads records whose columns are not known beforehand: the schema in each says them. What converters need.
