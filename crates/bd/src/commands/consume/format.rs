@@ -147,7 +147,7 @@ impl Registered {
             }
             SchemaType::Protobuf => {
                 let (shape, row) = self.protobuf.decode(bytes).map_err(|e| e.reason)?;
-                self.json(id, Some(shape.name.clone()), &shape.schema, false, &row)
+                self.json(id, shape.name.clone(), &shape.schema, false, &row)
             }
         }
     }
