@@ -64,6 +64,6 @@ impl ProtobufDefinition {
     /// What keeps a reader with this schema from reading what was written with `writer`.
     pub fn incompatibilities(&self, writer: &Self) -> Vec<Incompatibility> {
         let differences = diff::differences(&writer.types, &self.types);
-        differences.into_iter().filter(|d| !d.kind.is_compatible()).map(diff::Difference::into).collect()
+        differences.into_iter().filter(|d| !d.kind.is_compatible()).map(Into::into).collect()
     }
 }

@@ -31,6 +31,7 @@
 
 mod arrow;
 mod ast;
+mod change;
 mod codec;
 #[cfg(test)]
 mod codec_tests;
@@ -48,11 +49,14 @@ mod link;
 mod messages;
 mod normal;
 mod options;
+#[cfg(test)]
+mod others_tests;
 mod parser;
 mod plan;
 mod print;
 #[cfg(test)]
 mod properties;
+mod put;
 mod reader;
 mod rows;
 mod scalar;
