@@ -1,7 +1,7 @@
 //! Connect's JSON envelope: any bytes as records with their schema in them, read by columns and by that schema.
 #![no_main]
 
-use bd_schema::{Codec, DataType, Enveloped, Field, JsonEnvelopeCodec, JsonEnvelopeReader, Role, Schema};
+use bd_schema::{DataType, Enveloped, Field, JsonEnvelopeCodec, JsonEnvelopeReader, Role, Schema};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
