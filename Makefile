@@ -51,7 +51,7 @@ test: setup
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features bd-cluster-kafka/peers,bd-connectors/peers,bd-schema/peers -- -D warnings
 
 test-peers: setup
 	@tests/peers/run.sh "$(PEERS)"

@@ -30,10 +30,10 @@ fn by_registry(registry: &Registry, args: &SchemaCheck, subject: &str, path: &Pa
         let json = json!({"subject": subject, "compatible": true, "messages": []});
         return Ok(Verdict { passed: true, answer: Answer::line(text, json) });
     };
-    let of = version.map_or("its versions".to_owned(), |version| format!("version {version}"));
+    let of = version.map_or(subject.to_owned(), |version| format!("version {version} of {subject}"));
     let mut text = match checked.compatible {
-        true => format!("compatible with {of} of {subject}\n"),
-        false => format!("not compatible with {of} of {subject}:\n"),
+        true => format!("compatible with {of}\n"),
+        false => format!("not compatible with {of}:\n"),
     };
     for message in checked.messages.iter().filter_map(|m| readable(m)) {
         text.push_str(&format!("  {message}\n"));
