@@ -267,18 +267,9 @@ impl Store {
             let repaired = !repairs.is_empty();
             let repairs = encode(&repairs, Standing::Repair)?;
             let batches = repairs.into_iter().chain(encode(&decision.changes, decision.standing)?);
+            let acks = batches.map(|batch| departing.writer.append(&self.partition, batch));
+            let acks = acks.collect::<Result<Vec<_>, _>>()?;
             let number = departing.flights.start(footprint);
-            let mut acks = Vec::new();
-            for batch in batches {
-                match departing.writer.append(&self.partition, batch) {
-                    Ok(ack) => acks.push(ack),
-                    Err(error) => {
-                        departing.flights.land(number);
-                        lane.landed.notify_all();
-                        return Err(error.into());
-                    }
-                }
-            }
             return Ok((decision, Some(Flight { lane, number, acks, repaired })));
         }
     }
