@@ -115,14 +115,16 @@ pub(crate) fn fits_precision(unscaled: i128, precision: u8) -> bool {
 
 /// Two's complement, big endian, as short as it goes: `java.math.BigInteger.toByteArray`.
 pub(crate) fn big_integer(value: i128) -> Vec<u8> {
-    let bytes = value.to_be_bytes();
-    let filler = if value < 0 { 0xff } else { 0 };
-    let fits = |rest: &[u8]| rest.first().is_some_and(|b| (b & 0x80 != 0) == (value < 0));
-    let mut start = 0;
-    while start < 15 && bytes[start] == filler && fits(&bytes[start + 1..]) {
-        start += 1;
-    }
-    bytes[start..].to_vec()
+    shortest(&value.to_be_bytes()).to_vec()
+}
+
+/// The least of these bytes, of a two's complement number in big endian, that are the same number.
+pub(crate) fn shortest(bytes: &[u8; 16]) -> &[u8] {
+    let negative = bytes[0] >= 0x80;
+    let filler = if negative { 0xff } else { 0 };
+    let is_sign = |at: usize| bytes[at] == filler && (bytes[at + 1] >= 0x80) == negative;
+    let start = (0..bytes.len() - 1).find(|at| !is_sign(*at)).unwrap_or(bytes.len() - 1);
+    &bytes[start..]
 }
 
 /// The reverse of [`big_integer`]; `None` beyond 128 bits.

@@ -13,6 +13,7 @@
 use super::known::{FIELD_DEFAULT, FIELD_DOC, FIXED_SIZE, PRECISION, RECORD_DOC, UNION};
 use super::parse::{AvroError, legal};
 use crate::connect::{ConnectField, ConnectMeta, Narrow};
+use crate::numeric::big_integer;
 use crate::{DataType, Field, Schema, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{HashMap, HashSet};
@@ -352,16 +353,4 @@ fn default_json(value: &Value, data_type: &DataType) -> Option<Json> {
         }
         _ => return None,
     })
-}
-
-/// Two's complement, the high byte first, as short as it goes.
-fn big_integer(value: i128) -> Vec<u8> {
-    let bytes = value.to_be_bytes();
-    let filler = if value < 0 { 0xff } else { 0 };
-    let fits = |rest: &[u8]| rest.first().is_some_and(|b| (b & 0x80 != 0) == (value < 0));
-    let mut start = 0;
-    while start < 15 && bytes[start] == filler && fits(&bytes[start + 1..]) {
-        start += 1;
-    }
-    bytes[start..].to_vec()
 }

@@ -5,6 +5,7 @@
 
 use super::derive::branch_name_of;
 use crate::connect::{ConnectField, ConnectMeta, Narrow};
+use crate::numeric::of_big_integer;
 use crate::{DataType, Field, Value};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
@@ -274,7 +275,10 @@ impl<'a> Declared<'a> {
             DataType::Integer => Value::Integer(int(whole()?)?),
             DataType::BigInt => Value::BigInt(whole()?),
             DataType::Double => Value::Double(json.as_f64().or_else(|| json.as_str()?.parse().ok())?),
-            DataType::Decimal(..) => Value::Decimal(unscaled(&latin(json.as_str()?)?)?),
+            DataType::Decimal(..) => {
+                let bytes = latin(json.as_str().filter(|text| !text.is_empty())?)?;
+                Value::Decimal(of_big_integer(&bytes)?)
+            }
             DataType::Varchar => Value::Varchar(json.as_str()?.to_owned()),
             DataType::Bytes => Value::Bytes(latin(json.as_str()?)?),
             DataType::Date => Value::Date(int(whole()?)?),
@@ -335,13 +339,4 @@ fn parameters(meta: &mut ConnectMeta, of: Option<&Json>) {
 /// Bytes as JSON writes them: a character for each.
 pub(super) fn latin(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
-}
-
-/// Two's complement, the high byte first; `None` beyond 128 bits.
-fn unscaled(bytes: &[u8]) -> Option<i128> {
-    let filler = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
-    let mut whole = [filler; 16];
-    let start = whole.len().checked_sub(bytes.len())?;
-    whole[start..].copy_from_slice(bytes);
-    Some(i128::from_be_bytes(whole))
 }

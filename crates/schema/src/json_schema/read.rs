@@ -120,19 +120,11 @@ fn decimal(precision: u8, scale: i8, json: &Json) -> Fallible<Value> {
     let wrong = || wrong(&DataType::Decimal(precision, scale), json);
     let unscaled = match json {
         Json::Number(number) => numeric::scaled(&number.to_string(), i32::from(scale)).ok(),
-        Json::String(text) => BASE64_STANDARD.decode(text).ok().and_then(|bytes| big_integer(&bytes)),
+        Json::String(text) if !text.is_empty() => {
+            BASE64_STANDARD.decode(text).ok().and_then(|bytes| numeric::of_big_integer(&bytes))
+        }
         _ => None,
     };
     let unscaled = unscaled.filter(|n| numeric::fits_precision(*n, precision)).ok_or_else(wrong)?;
     Ok(Value::Decimal(unscaled))
-}
-
-/// `java.math.BigInteger.toByteArray` read back; `None` beyond 128 bits.
-fn big_integer(bytes: &[u8]) -> Option<i128> {
-    let first = *bytes.first()?;
-    let filler = if first & 0x80 == 0 { 0 } else { 0xff };
-    let mut whole = [filler; 16];
-    let start = whole.len().checked_sub(bytes.len())?;
-    whole[start..].copy_from_slice(bytes);
-    Some(i128::from_be_bytes(whole))
 }

@@ -23,14 +23,6 @@ pub(super) fn wire_type(scalar: Scalar) -> u32 {
     }
 }
 
-/// The least bytes of the two's complement, big endian.
-pub(super) fn twos_complement(bytes: &[u8; 16], negative: bool) -> &[u8] {
-    let filler = if negative { 0xff } else { 0 };
-    let is_sign = |at: usize| bytes[at] == filler && (bytes[at + 1] >= 0x80) == negative;
-    let start = (0..bytes.len() - 1).find(|at| !is_sign(*at)).unwrap_or(bytes.len() - 1);
-    &bytes[start..]
-}
-
 /// A message of varints, fields 1 to 4.
 pub(super) fn put_numbers(out: &mut Vec<u8>, numbers: [i64; 4]) -> Fallible<()> {
     put_delimited(out, |out| {

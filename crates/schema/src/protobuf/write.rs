@@ -3,14 +3,13 @@
 use super::ast::{FieldDecl, Label, OneofDecl, ProtoFile, Syntax, all_fields, is_set, option};
 use super::link::{Resolved, Scalar, Types};
 use super::plan::{enumeration, find, has_presence, of_field, only_list, wrapped};
-use super::put::{
-    BYTES, VARINT, is_default, put_key, put_numbers, put_scalar, put_tag, twos_complement, wire_type,
-};
+use super::put::{BYTES, VARINT, is_default, put_key, put_numbers, put_scalar, put_tag, wire_type};
 use super::scalar::Leaf;
 use super::source::Source;
 use super::wire::{put_bytes, put_delimited, put_varint};
 use crate::definition::InvalidSchema;
 use crate::failure::{Failure, Fallible, abridged};
+use crate::numeric::shortest;
 use crate::temporal::civil_of;
 use crate::{DataType, Field};
 use std::collections::HashMap;
@@ -307,7 +306,7 @@ impl Kind {
             }
             (Self::Decimal { precision, scale }, Leaf::Decimal(value)) => put_delimited(out, |out| {
                 put_tag(out, 1, BYTES);
-                put_bytes(out, twos_complement(&value.to_be_bytes(), *value < 0));
+                put_bytes(out, shortest(&value.to_be_bytes()));
                 put_tag(out, 2, VARINT);
                 put_varint(out, u64::from(*precision));
                 if *scale != 0 {
