@@ -12,25 +12,14 @@ static CODECS: LazyLock<Vec<JsonEnvelopeCodec>> = LazyLock::new(|| {
     let inner = DataType::Struct(
         [Field::new("x", DataType::Decimal(9, 2)), Field::new("y", DataType::Varchar)].into(),
     );
-    let types = [
-        DataType::Boolean,
-        DataType::Integer,
-        DataType::BigInt,
-        DataType::Double,
-        DataType::Decimal(9, 2),
-        DataType::Varchar,
-        DataType::Bytes,
-        DataType::Date,
-        DataType::Time,
-        DataType::Timestamp,
+    let schema = records::columns([
         DataType::Array(Arc::new(DataType::Decimal(38, 9))),
         DataType::Map(Arc::new(inner.clone())),
         inner,
-    ];
-    let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
+    ]);
     let key = Schema::new(vec![Field::new("k", DataType::Decimal(12, 3))]);
     vec![
-        JsonEnvelopeCodec::new(Schema::new(fields), Role::Value, Some("a.B")),
+        JsonEnvelopeCodec::new(schema, Role::Value, Some("a.B")),
         JsonEnvelopeCodec::new(key, Role::Key, None),
     ]
 });

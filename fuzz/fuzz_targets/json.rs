@@ -12,23 +12,11 @@ mod records;
 static CODECS: LazyLock<Vec<Box<dyn Codec>>> = LazyLock::new(|| {
     let inner =
         DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
-    let types = [
-        DataType::Boolean,
-        DataType::Integer,
-        DataType::BigInt,
-        DataType::Double,
-        DataType::Decimal(9, 2),
-        DataType::Varchar,
-        DataType::Bytes,
-        DataType::Date,
-        DataType::Time,
-        DataType::Timestamp,
+    let schema = records::columns([
         DataType::Array(Arc::new(DataType::BigInt)),
         DataType::Map(Arc::new(DataType::Varchar)),
         inner,
-    ];
-    let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
-    let schema = Schema::new(fields);
+    ]);
     let registry = records::Known::new([SchemaText::new(SchemaType::Json, "{}")]);
     vec![
         Box::new(JsonCodec::new(schema.clone())),

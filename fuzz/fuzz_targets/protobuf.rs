@@ -2,7 +2,7 @@
 #![no_main]
 
 use bd_schema::protobuf::{ProtobufCodec, ProtobufDefinition, ProtobufReader};
-use bd_schema::{DataType, Field, Schema, SchemaText, SchemaType};
+use bd_schema::{DataType, Field, SchemaText, SchemaType};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
@@ -12,23 +12,11 @@ mod records;
 static CODECS: LazyLock<Vec<ProtobufCodec>> = LazyLock::new(|| {
     let inner =
         DataType::Struct([Field::new("x", DataType::Double), Field::new("y", DataType::Varchar)].into());
-    let types = [
-        DataType::Boolean,
-        DataType::Integer,
-        DataType::BigInt,
-        DataType::Double,
-        DataType::Decimal(9, 2),
-        DataType::Varchar,
-        DataType::Bytes,
-        DataType::Date,
-        DataType::Time,
-        DataType::Timestamp,
+    let schema = records::columns([
         DataType::Array(Arc::new(DataType::BigInt)),
         DataType::Map(Arc::new(DataType::Array(Arc::new(inner.clone())))),
         inner,
-    ];
-    let fields = types.into_iter().zip('a'..).map(|(t, name)| Field::new(name, t)).collect();
-    let schema = Schema::new(fields);
+    ]);
     let bare = ProtobufCodec::bare(schema.clone()).expect("columns that it holds");
     let text = SchemaText::new(SchemaType::Protobuf, bare.declaration());
     let framed = ProtobufCodec::new(records::Known::new([text]), "t", schema).expect("columns that it holds");

@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each target uses a part of it")]
 
 use bd_schema::{
-    Codec, NewSchema, RegisteredSchema, RegistryError, SchemaRegistry, SchemaText, arrow_to_rows,
+    Codec, DataType, Field, NewSchema, RegisteredSchema, RegistryError, Schema, SchemaRegistry, SchemaText,
+    arrow_to_rows,
 };
 use std::sync::Arc;
 
@@ -28,6 +29,24 @@ impl SchemaRegistry for Known {
     fn latest(&self, _: &str) -> Result<Option<RegisteredSchema>, RegistryError> {
         Ok(None)
     }
+}
+
+/// Columns `a`, `b`, ... of every scalar type, then of `more`.
+pub fn columns(more: impl IntoIterator<Item = DataType>) -> Schema {
+    let scalars = [
+        DataType::Boolean,
+        DataType::Integer,
+        DataType::BigInt,
+        DataType::Double,
+        DataType::Decimal(9, 2),
+        DataType::Varchar,
+        DataType::Bytes,
+        DataType::Date,
+        DataType::Time,
+        DataType::Timestamp,
+    ];
+    let types = scalars.into_iter().chain(more);
+    Schema::new(types.zip('a'..).map(|(t, name)| Field::new(name, t)).collect())
 }
 
 /// Reads payloads as Arrow and as rows: both read the same ones, to the same values, for the same reasons. Where the codec
