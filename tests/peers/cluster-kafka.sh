@@ -5,6 +5,8 @@
 # PEERS: the folder with kafka.sh (default ../shared/peers beside this repository).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=tests/peers/ports.sh
+. tests/peers/ports.sh
 
 run() {
   cargo test --package bd-cluster-kafka --features peers --test real_kafka --test compression "$@"
@@ -22,19 +24,7 @@ if [ ! -x "$KAFKA_SH" ]; then
   exit 1
 fi
 
-free_port() { # two in a row: the broker's and the controller's
-  local port
-  for port in $(shuf -i 20000-30000 -n 50); do
-    if ! (: <"/dev/tcp/127.0.0.1/$port" || : <"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; then
-      echo "$port"
-      return
-    fi
-  done
-  echo "no free port" >&2
-  return 1
-}
-
-PORT=$(free_port)
+PORT=$(free_port 1) # the broker's, and above it the controller's
 DATA=$(mktemp -d)
 trap '"$KAFKA_SH" wipe --port "$PORT" --data "$DATA" >&2 || true; rm -rf "$DATA"' EXIT
 "$KAFKA_SH" install

@@ -6,6 +6,8 @@
 # PEERS: the folder with elasticsearch.sh and opensearch.sh (default ../shared/peers beside this repository).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=tests/peers/ports.sh
+. tests/peers/ports.sh
 
 run() { cargo test --package bd-connectors --features peers --test elasticsearch_peers "$@"; }
 
@@ -15,18 +17,6 @@ if [ -n "${BD_PEER_ELASTICSEARCH:-}" ]; then
 fi
 
 PEERS=${PEERS:-../shared/peers}
-free_port() { # and the one 100 above, for the transport
-  local port
-  for port in $(shuf -i 20000-30000 -n 50); do
-    if ! (: <"/dev/tcp/127.0.0.1/$port" || : <"/dev/tcp/127.0.0.1/$((port + 100))") 2>/dev/null; then
-      echo "$port"
-      return
-    fi
-  done
-  echo "no free port" >&2
-  return 1
-}
-
 DATA=$(mktemp -d)
 SCRIPT=
 trap '[ -z "$SCRIPT" ] || "$SCRIPT" wipe --port "$PORT" --data "$DATA/node" >&2 || true; rm -rf "$DATA"' EXIT
@@ -35,7 +25,7 @@ for name in elasticsearch opensearch; do
     echo "no $PEERS/$name.sh: set PEERS to the folder that has it, or BD_PEER_ELASTICSEARCH to a running one" >&2
     exit 1
   fi
-  PORT=$(free_port)
+  PORT=$(free_port 100) # and the one 100 above, for the transport
   SCRIPT=$PEERS/$name.sh
   "$SCRIPT" install
   "$SCRIPT" start --port "$PORT" --data "$DATA/node"

@@ -6,22 +6,12 @@
 # PEERS: the folder with mariadb.sh, connect.sh and apicurio.sh (default ../shared/peers beside this repository).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=tests/peers/ports.sh
+. tests/peers/ports.sh
 BD=$(realpath "${1:?debezium.sh BD}")
 PEERS=${PEERS:-../shared/peers}
 DATA=$(mktemp -d)
 BD_PID=
-
-free_port() {
-  local port
-  for port in $(shuf -i 20000-30000 -n 50); do
-    if ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-      echo "$port"
-      return
-    fi
-  done
-  echo "no free port" >&2
-  return 1
-}
 
 finish() {
   if [ -n "$BD_PID" ]; then

@@ -4,22 +4,12 @@
 # PEERS: the folder with kafka.sh (default ../shared/peers beside this repository).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=tests/peers/ports.sh
+. tests/peers/ports.sh
 BD=$(realpath "${1:?registry-kafka.sh BD}")
 KAFKA_SH=${PEERS:-../shared/peers}/kafka.sh
 
-free_port() { # two in a row: the broker's and the controller's
-  local port
-  for port in $(shuf -i 20000-30000 -n 50); do
-    if ! (: <"/dev/tcp/127.0.0.1/$port" || : <"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; then
-      echo "$port"
-      return
-    fi
-  done
-  echo "no free port" >&2
-  return 1
-}
-
-PORT=$(free_port)
+PORT=$(free_port 1) # the broker's, and above it the controller's
 DATA=$(mktemp -d)
 trap '"$KAFKA_SH" wipe --port "$PORT" --data "$DATA" >&2 || true; rm -rf "$DATA"' EXIT
 "$KAFKA_SH" install
